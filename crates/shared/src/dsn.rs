@@ -215,4 +215,3 @@ fn is_host(host: &str) -> bool {
     let named = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
     named || host.parse::<Ipv6Addr>().is_ok()
 }
-

@@ -246,4 +246,3 @@ impl SessionId {
         RoleName::of(*self)
     }
 }
-

@@ -262,11 +262,8 @@ impl FromStr for RoleName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || NameError::Shape {
-            what: "role name",
-            shown: shown(text),
-            example: "gk_01arz3ndektsv4rrffq69g5fav",
-        };
+        let bad =
+            || NameError::Shape { what: "role name", shown: shown(text), example: "gk_01arz3ndektsv4rrffq69g5fav" };
         let digits = text.strip_prefix(Self::PREFIX).ok_or_else(bad)?;
         if digits.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(bad());
@@ -377,4 +374,3 @@ text_impls!(
         example: "pg-1.0.0",
     }
 );
-

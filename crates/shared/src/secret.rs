@@ -317,4 +317,3 @@ impl utoipa::PartialSchema for SecretText {
 }
 
 impl utoipa::ToSchema for SecretText {}
-

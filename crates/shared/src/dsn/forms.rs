@@ -48,7 +48,11 @@ impl PgDsn {
 
     fn uri_host(&self) -> String {
         let host = &self.parts().host;
-        if host.contains(':') && !host.starts_with('/') { format!("[{host}]") } else { encode(host).as_str().to_owned() }
+        if host.contains(':') && !host.starts_with('/') {
+            format!("[{host}]")
+        } else {
+            encode(host).as_str().to_owned()
+        }
     }
 
     /// What follows the database: `?…` or nothing. JDBC writes the client's name in another way.

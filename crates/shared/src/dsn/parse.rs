@@ -55,7 +55,9 @@ fn host_and_port(place: &str) -> Result<(String, u16), DsnError> {
         return Err(DsnError::Host);
     }
     let port = match port.strip_prefix(':') {
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().map_err(|_| DsnError::Port)?,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().map_err(|_| DsnError::Port)?
+        }
         None if port.is_empty() => DEFAULT_PORT,
         Some(_) | None => return Err(DsnError::Port),
     };

@@ -1,0 +1,216 @@
+//! Agents: enrolment, heartbeat, observations.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AgentId, SessionId};
+use crate::names::{AgentName, TargetName};
+use crate::secret::SecretText;
+use crate::session::Desired;
+
+/// `POST /v1/agents`: enrols an agent for its targets and gives it a token.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnrollAgent {
+    /// Name of the agent.
+    pub name: AgentName,
+    /// Targets it may serve; those that are new are made.
+    pub targets: Vec<TargetName>,
+    /// How long its token works, in seconds (default: 90 days).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds: Option<u32>,
+}
+
+/// Answer to an enrolment. The token is shown this once.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnrolledAgent {
+    /// The agent.
+    pub agent_id: AgentId,
+    /// Its name.
+    pub name: AgentName,
+    /// Its targets.
+    pub targets: Vec<TargetName>,
+    /// Its token.
+    pub token: SecretText,
+    /// When the token stops working.
+    pub expires_at: Timestamp,
+}
+
+/// An agent as admins see it.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentView {
+    /// The agent.
+    pub agent_id: AgentId,
+    /// Its name.
+    pub name: AgentName,
+    /// Its targets.
+    pub targets: Vec<TargetName>,
+    /// Version it last reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// When it was last heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_at: Option<Timestamp>,
+    /// Heard of within the last 30 s.
+    pub online: bool,
+}
+
+/// `GET /v1/agents`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentList {
+    /// All agents, by name.
+    pub agents: Vec<AgentView>,
+}
+
+/// `POST /v1/agent/heartbeat`, every 10 s and at start.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Heartbeat {
+    /// The agent's version.
+    pub version: String,
+    /// Its targets, as it sees them.
+    pub targets: Vec<TargetHealth>,
+}
+
+/// How an agent sees one of its targets.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetHealth {
+    /// The target.
+    pub target: TargetName,
+    /// Address that clients are given.
+    pub host: String,
+    /// Port that clients are given.
+    pub port: u16,
+    /// Database that clients are given.
+    pub database: String,
+    /// Whether the last look worked.
+    pub reachable: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Server version, e.g. `16.4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_version: Option<String>,
+    /// Version of the helpers there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helpers_version: Option<String>,
+    /// Role packs registered and usable there.
+    #[serde(default)]
+    pub packs: Vec<TargetPack>,
+    /// Target's clock at the last look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_time: Option<Timestamp>,
+}
+
+/// A role pack as it is registered on a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetPack {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its SQL, hex.
+    pub digest: String,
+    /// Why it cannot be used, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// Answer to a heartbeat.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeartbeatAnswer {
+    /// The control plane's version.
+    pub version: String,
+    /// Ledger's clock.
+    pub ledger_time: Timestamp,
+    /// Targets that this agent reported and may not serve.
+    pub refused_targets: Vec<TargetName>,
+}
+
+/// State of a minted role in the target's own books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoleState {
+    /// Minted and not disarmed.
+    Minted,
+    /// Disarmed.
+    Disarmed,
+    /// Disarmed, and something keeps it from being dropped.
+    Stuck,
+    /// Gone.
+    Dropped,
+    /// Of our pattern, but not in the target's books.
+    Orphan,
+    /// In the books, but the role was dropped and made again by somebody else.
+    Replaced,
+}
+
+/// A role as an agent sees it on its target.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedRole {
+    /// Session that the role's name stands for.
+    pub session_id: SessionId,
+    /// Generation in the target's books; 0 for an orphan.
+    pub generation: i64,
+    /// State.
+    pub state: RoleState,
+    /// Whether it can log in now.
+    pub armed: bool,
+    /// Its connections.
+    pub backends: i64,
+    /// Its end by the target's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
+    /// What keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// `POST /v1/agent/observe`: everything of ours on one target, at one moment.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Observation {
+    /// The target.
+    pub target: TargetName,
+    /// Its clock.
+    pub target_time: Timestamp,
+    /// Whether `roles` holds all there is: only then does a missing one count as gone.
+    pub complete: bool,
+    /// The roles.
+    pub roles: Vec<ObservedRole>,
+    /// Sessions that the agent or the deadman ended by itself since its last report, cut and dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<SessionId>,
+    /// How far the target's clock moved against the agent's monotonic one since the last look, in milliseconds.
+    #[serde(default)]
+    pub clock_jump_ms: i64,
+}
+
+/// Answer to an observation: what is wanted of each session named in it.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Intents {
+    /// What is wanted.
+    pub intents: Vec<SessionIntent>,
+    /// Sessions that the ledger does not know.
+    pub unknown: Vec<SessionId>,
+}
+
+/// What is wanted of one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionIntent {
+    /// The session.
+    pub session_id: SessionId,
+    /// What is wanted.
+    pub desired: Desired,
+    /// Its generation.
+    pub generation: i64,
+}
