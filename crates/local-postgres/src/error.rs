@@ -53,6 +53,12 @@ pub enum ClusterError {
         /// The directory in the way.
         barrier: PathBuf,
     },
+    /// A directory below `/var/tmp` that others own or can write.
+    #[error("{} must be a directory that you own and others cannot write; remove it, or put the build directory where others may enter", dir.display())]
+    NotPrivate {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// No account to run as.
     #[error(transparent)]
     Account(#[from] AccountError),
@@ -125,6 +131,7 @@ impl ClusterError {
             Self::NotACluster { .. } => "data_dir_not_a_cluster",
             Self::OtherMajor { .. } => "data_dir_other_major",
             Self::WrongOwner { .. } | Self::Unreachable { .. } => "data_dir_unreachable",
+            Self::NotPrivate { .. } => "data_dir_not_private",
             Self::Account(_) => "postgres_no_account",
             Self::Init { .. } => "postgres_init_failed",
             Self::BadSetting { .. } => "postgres_bad_setting",

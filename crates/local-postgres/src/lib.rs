@@ -34,6 +34,7 @@ mod error;
 mod install;
 mod lock;
 mod pidfile;
+mod reach;
 mod server;
 mod start;
 
@@ -42,5 +43,7 @@ pub use binaries::{Binaries, FindError, OLDEST_MAJOR, PgVersion, Search, find, f
 pub use cluster::{Cluster, InitOptions};
 pub use error::ClusterError;
 pub use install::install_command;
+pub use pidfile::clear_survivor;
+pub use reach::reachable_dir;
 pub use server::{Server, Stopped};
 pub use start::StartOptions;

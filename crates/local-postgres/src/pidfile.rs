@@ -38,7 +38,10 @@ impl PidFile {
 }
 
 /// Stops a server of an earlier run that still works in `data_dir`, and clears what a dead one left behind.
-pub(crate) async fn clear_survivor(data_dir: &Path) -> Result<(), ClusterError> {
+///
+/// The caller holds the data directory, or knows that nobody does: [`Cluster::start`](crate::Cluster::start) does this
+/// by itself.
+pub async fn clear_survivor(data_dir: &Path) -> Result<(), ClusterError> {
     let Some(PidFile { pid, .. }) = PidFile::read(data_dir) else { return Ok(()) };
     match relation(pid, data_dir) {
         Relation::Ours => end_survivor(pid, data_dir).await,

@@ -1,5 +1,7 @@
 //! Real clusters: made, started, stopped, killed, found again.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use gk_local_postgres::{Account, Binaries, Cluster, InitOptions, Search, Server, StartOptions, Stopped, find};
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
