@@ -1,1 +1,9 @@
-//! Placeholder.
+//! The control plane: who may have which database role, for how long, and the proof that it ended.
+//!
+//! [`serve`] runs it: the HTTP API, the clocks that end sessions, the sealer of the audit log. Always holds: no target
+//! credential is kept or readable here, every change commits together with its audit event, and any number of these
+//! processes may run on one ledger, because all state is there.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod policy;
