@@ -162,6 +162,13 @@ pub struct DsnParts {
     pub sslmode: Option<SslMode>,
 }
 
+impl DsnParts {
+    /// True where the host has to stand in brackets.
+    fn is_ipv6(&self) -> bool {
+        self.host.contains(':') && !self.host.starts_with('/')
+    }
+}
+
 /// A checked login to one database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PgDsn(DsnParts);
@@ -215,3 +222,6 @@ fn is_host(host: &str) -> bool {
     let named = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
     named || host.parse::<Ipv6Addr>().is_ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,3 +83,52 @@ text_impls!(
         example: "deploy-2026-11-22",
     }
 );
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_8_to_128_plain_characters() {
+        for key in ["12345678", "deploy-2026_11", &"k".repeat(128)] {
+            assert_eq!(key.parse::<IdempotencyKey>().unwrap().as_str(), key);
+        }
+        for (key, length) in [("", 0), ("1", 1), ("1234567", 7), (&"k".repeat(129), 129), (&"k".repeat(60_000), 60_000)]
+        {
+            let error = key.parse::<IdempotencyKey>().unwrap_err();
+            assert_eq!(error, IdempotencyKeyError::Length(length));
+            assert_eq!(error.code(), "invalid_idempotency_key");
+        }
+        for (key, found) in [
+            ("with spaces", ' '),
+            ("emoji-\u{1f600}-key", '\u{1f600}'),
+            ("12345678\n", '\n'),
+            ("1234567\0", '\0'),
+            ("a/b/c/d/e", '/'),
+            ("\u{661}2345678", '\u{661}'),
+        ] {
+            assert_eq!(key.parse::<IdempotencyKey>(), Err(IdempotencyKeyError::Character(found)), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_a_key_may_have() {
+        let message = |key: &str| key.parse::<IdempotencyKey>().unwrap_err().to_string();
+        assert_eq!(message("1"), "an idempotency key has 8 to 128 characters, this one has 1");
+        assert!(message("with spaces").ends_with("this one has a blank (U+0020)"), "{}", message("with spaces"));
+        let error = serde_json::from_str::<IdempotencyKey>("\"short\"").unwrap_err();
+        assert!(error.to_string().contains("8 to 128"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_kept_as_it_is(text in "\\PC*|[A-Za-z0-9_-]{6,131}") {
+            if let Ok(key) = text.parse::<IdempotencyKey>() {
+                prop_assert_eq!(key.as_str(), &text);
+                prop_assert_eq!(serde_json::to_value(&key).unwrap(), text);
+            }
+        }
+    }
+}

@@ -246,3 +246,6 @@ impl SessionId {
         RoleName::of(*self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,18 @@
 //! Always holds: a value of one of these types has passed its rule, so it needs no quoting, escaping or
 //! length check anywhere later: not in a connection string, a log line, a file name or SQL.
 
+mod minted;
 pub(crate) mod text;
+mod version;
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::ids::{self, SessionId};
+pub use minted::RoleName;
+pub use version::PackVersion;
+
 use text::{TextSchema, named, shown, text_impls};
 
 /// Why a text is no name of the wanted sort.
@@ -89,7 +93,7 @@ struct Rule {
 }
 
 impl Rule {
-    /// Checks length last but one, so that an odd character is named even in a long value.
+    /// Checks the length first: what is far too long is not worth a look at its characters.
     fn check(&self, text: &str) -> Result<(), NameError> {
         let (what, allowed, max) = (self.what, self.allowed, self.max);
         let first = text.chars().next().ok_or(NameError::Empty { what, allowed })?;
@@ -225,152 +229,5 @@ names! {
     PgIdent: IDENT, "^[a-z_][a-z0-9_]{0,62}$", 63, "app";
 }
 
-/// The Postgres role that one session gets: `gk_` and the session's 26 characters in lower case.
-///
-/// The two name each other, so a role found on a target always leads back to its session.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RoleName {
-    text: String,
-    session: SessionId,
-}
-
-impl RoleName {
-    /// What every role of ours starts with.
-    pub const PREFIX: &str = "gk_";
-
-    /// The role of `session`.
-    #[must_use]
-    pub fn of(session: SessionId) -> Self {
-        let digits = ids::encode(session.uuid()).to_ascii_lowercase();
-        Self { text: format!("{}{digits}", Self::PREFIX), session }
-    }
-
-    /// The session whose role this is.
-    #[must_use]
-    pub const fn session(&self) -> SessionId {
-        self.session
-    }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-}
-
-impl FromStr for RoleName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad =
-            || NameError::Shape { what: "role name", shown: shown(text), example: "gk_01arz3ndektsv4rrffq69g5fav" };
-        let digits = text.strip_prefix(Self::PREFIX).ok_or_else(bad)?;
-        if digits.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(bad());
-        }
-        let uuid = ids::decode(&digits.to_ascii_uppercase()).map_err(|_| bad())?;
-        Ok(Self::of(SessionId::from_uuid(uuid)))
-    }
-}
-
-impl fmt::Display for RoleName {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(&self.text)
-    }
-}
-
-impl fmt::Debug for RoleName {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(&self.text)
-    }
-}
-
-impl AsRef<str> for RoleName {
-    fn as_ref(&self) -> &str {
-        &self.text
-    }
-}
-
-text_impls!(
-    RoleName,
-    NameError,
-    TextSchema {
-        pattern: "^gk_[0-7][0-9a-hjkmnp-tv-z]{25}$",
-        min: 29,
-        max: 29,
-        description: "The Postgres role minted for a session.",
-        example: "gk_01arz3ndektsv4rrffq69g5fav",
-    }
-);
-
-/// The release of a role pack or of the helpers, such as `pg-1.0.0`. Ordered by number, not by letter.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PackVersion {
-    engine: String,
-    numbers: [u16; 3],
-}
-
-impl PackVersion {
-    /// The database engine it is for: `pg`.
-    #[must_use]
-    pub fn engine(&self) -> &str {
-        &self.engine
-    }
-
-    /// Major, minor and patch number.
-    #[must_use]
-    pub const fn numbers(&self) -> [u16; 3] {
-        self.numbers
-    }
-}
-
-impl FromStr for PackVersion {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse_version(text).ok_or_else(|| NameError::Shape {
-            what: "pack version",
-            shown: shown(text),
-            example: "pg-1.0.0",
-        })
-    }
-}
-
-fn parse_version(text: &str) -> Option<PackVersion> {
-    let (engine, numbers) = text.split_once('-')?;
-    let fits = (1..=16).contains(&engine.len()) && engine.bytes().all(|byte| byte.is_ascii_lowercase());
-    let mut parts = numbers.split('.').map(version_number);
-    let numbers = [parts.next()??, parts.next()??, parts.next()??];
-    (fits && parts.next().is_none()).then(|| PackVersion { engine: engine.to_owned(), numbers })
-}
-
-/// One number of a version; only its shortest spelling counts, so that a version has one text.
-fn version_number(text: &str) -> Option<u16> {
-    let number = text.parse::<u16>().ok()?;
-    (number.to_string() == text).then_some(number)
-}
-
-impl fmt::Display for PackVersion {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [major, minor, patch] = self.numbers;
-        write!(out, "{}-{major}.{minor}.{patch}", self.engine)
-    }
-}
-
-impl fmt::Debug for PackVersion {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, out)
-    }
-}
-
-text_impls!(
-    PackVersion,
-    NameError,
-    TextSchema {
-        pattern: "^[a-z]{1,16}-(0|[1-9][0-9]{0,4})\\.(0|[1-9][0-9]{0,4})\\.(0|[1-9][0-9]{0,4})$",
-        min: 7,
-        max: 34,
-        description: "The release of a role pack.",
-        example: "pg-1.0.0",
-    }
-);
+#[cfg(test)]
+mod tests;

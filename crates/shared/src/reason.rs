@@ -178,3 +178,82 @@ text_impls!(
         example: "OPS-123",
     }
 );
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_kept_without_the_blanks_around_it() {
+        for (text, kept) in [
+            ("debug", "debug"),
+            ("  two words \n", "two words"),
+            ("=HYPERLINK(\"http://x\")", "=HYPERLINK(\"http://x\")"),
+            ("pr\u{fc}fen \u{1f600}", "pr\u{fc}fen \u{1f600}"),
+        ] {
+            assert_eq!(text.parse::<Reason>().unwrap().as_str(), kept);
+        }
+        assert!("\u{e4}".repeat(1000).parse::<Reason>().is_ok(), "characters count, not bytes");
+    }
+
+    #[test]
+    fn a_reason_that_says_nothing_is_missing() {
+        for text in ["", " ", "   ", "\n", "\t\u{a0}\u{2003}"] {
+            let error = text.parse::<Reason>().unwrap_err();
+            assert_eq!((&error, error.code()), (&ReasonError::Required, "reason_required"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_nobody_would_read_is_too_long() {
+        for length in [1001, 102_400] {
+            let error = "x".repeat(length).parse::<Reason>().unwrap_err();
+            assert_eq!((&error, error.code()), (&ReasonError::TooLong(length), "reason_too_long"));
+            assert!(error.to_string().ends_with("at most 1000 characters are allowed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_reason_cannot_steer_a_terminal_or_forge_a_line() {
+        for found in ['\0', '\n', '\r', '\t', '\u{1b}', '\u{7f}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2066}'] {
+            let error = format!("a{found}b").parse::<Reason>().unwrap_err();
+            assert_eq!((&error, error.code()), (&ReasonError::Control(found), "invalid_text"));
+            assert!(error.to_string().contains(&code_point(found)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_1_to_64_plain_characters() {
+        for text in ["OPS-123", "org/repo#17", "x", "a.b_c", &"t".repeat(64)] {
+            assert_eq!(text.parse::<TicketRef>().unwrap().as_str(), text);
+        }
+        for text in ["", &"t".repeat(65), "OPS 123", "OPS-123\n", "a\0", "\u{440}", "a;b", "a'b", "a?b"] {
+            let error = text.parse::<TicketRef>().unwrap_err();
+            assert_eq!(error.code(), "invalid_text");
+            assert!(error.to_string().len() < 200, "{error}");
+        }
+    }
+
+    #[test]
+    fn json_reasons_pass_the_same_rule() {
+        assert_eq!(serde_json::from_str::<Reason>("\" debug \"").unwrap().as_str(), "debug");
+        for (json, wanted) in [("\"\"", "is required"), ("\"a\\u0000b\"", "U+0000"), ("1", "expected a string")] {
+            let message = serde_json::from_str::<Reason>(json).unwrap_err().to_string();
+            assert!(message.contains(wanted), "{json}: {message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_reason_is_refused_or_one_trimmed_line(text in any::<String>()) {
+            if let Ok(reason) = text.parse::<Reason>() {
+                prop_assert_eq!(reason.as_str(), text.trim());
+                prop_assert!(reason.as_str().lines().count() == 1);
+                prop_assert_eq!(reason.as_str().parse::<Reason>(), Ok(reason.clone()));
+            }
+            let _ = text.parse::<TicketRef>();
+        }
+    }
+}

@@ -58,7 +58,11 @@ pub(crate) fn code_point(found: char) -> String {
 
 /// A character as a message names it: itself where it prints, and always its code point.
 pub(crate) fn named(found: char) -> String {
-    if found.is_ascii_graphic() { format!("`{found}` ({})", code_point(found)) } else { code_point(found) }
+    match found {
+        ' ' => format!("a blank ({})", code_point(found)),
+        found if found.is_ascii_graphic() => format!("`{found}` ({})", code_point(found)),
+        found => code_point(found),
+    }
 }
 
 /// Gives a type with `FromStr` and `Display` its JSON form, its `TryFrom<String>` and its OpenAPI schema.
