@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The agent beside the databases: it mints, ends and watches sessions on its targets.
+
+pub mod bootstrap;

@@ -1,0 +1,16 @@
+-- 90_grants.sql: the agent's whole world. Everything else in schema gk is gk_owner's alone.
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA gk FROM PUBLIC, gk_agent;
+REVOKE ALL ON ALL PROCEDURES IN SCHEMA gk FROM PUBLIC, gk_agent;
+REVOKE ALL ON ALL TABLES IN SCHEMA gk FROM PUBLIC, gk_agent;
+
+GRANT EXECUTE ON FUNCTION
+  gk.version(), gk.clock(), gk.packs(), gk.observe(), gk.zombies(), gk.doctor(),
+  gk.mint(text, bigint, text, text, text, text, text, interval, timestamptz, int),
+  gk.disarm(text, bigint), gk.kill(text), gk.reap(text), gk.clean_here(text), gk.sweep(int),
+  gk.deadman_tick(), gk.deadman_leave()
+  TO gk_agent;
+GRANT EXECUTE ON PROCEDURE gk.deadman(interval, interval) TO gk_agent;
+
+-- Back to who runs the bootstrap: RESET would forget a SET ROLE that came before it.
+DO $gk$ BEGIN EXECUTE format('SET LOCAL ROLE %I', current_setting('gk.dba')); END $gk$;
