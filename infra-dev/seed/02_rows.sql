@@ -3,6 +3,10 @@
 -- The same rows on every machine and every version of Postgres: they come from arithmetic on the row number, not from
 -- random(), whose sequence for one seed differs between versions. Dates are fixed for the same reason.
 
+-- Compiling these statements would take longer than running them, and the sorts fit into memory.
+SET LOCAL jit = off;
+SET LOCAL work_mem = '32MB';
+
 -- A number from 0 to `below` - 1 that looks like chance. `salt` keeps the columns of one row apart: it changes the
 -- factor, not only the start, or one column would tell the next.
 CREATE FUNCTION pg_temp.pick(row_number bigint, salt bigint, below bigint) RETURNS bigint
