@@ -109,6 +109,10 @@ error_codes! {
     SchemaMismatch = "schema_mismatch", 500, Usage, false, "The ledger's schema is not the one this binary knows.", "Run `gk-control-plane migrate` with the newer binary.";
     PostgresNotFound = "postgres_not_found", 500, Failure, false, "No Postgres server binaries were found on this machine.", "Install them with the command that the message names, or pass --pg-bin.";
     DirectoryHeld = "directory_held", 409, Conflict, false, "Another gk dev holds this data directory.", "Use that one, stop it, or pass another --data-dir.";
+    DirectoryNotOurs = "directory_not_ours", 409, Usage, false, "The data directory holds files that gk dev did not make.", "Pass an empty or new directory with --data-dir.";
+    DirectoryUnusable = "directory_unusable", 500, Usage, false, "The data directory cannot be used: no right to it, or the server cannot reach it.", "Pass a directory that the message suggests with --data-dir.";
+    AddressInUse = "address_in_use", 500, Usage, false, "The address to listen on is taken.", "Stop what holds it, or listen elsewhere as the message says.";
+    PostgresFailed = "postgres_failed", 500, Failure, false, "The private Postgres could not be made, started or filled.", "Read the log that the message names; `gk dev --fresh` starts anew.";
     AlreadyInside = "already_inside", 400, Usage, false, "This shell already runs inside gk exec.", "Leave it first, or pass --nested.";
     CommandNotFound = "command_not_found", 500, ExecNotFound, false, "The command to run does not exist.", "Check its name and PATH.";
     CommandNotExecutable = "command_not_executable", 500, ExecNotExecutable, false, "The command to run may not be executed.", "chmod +x it, or name its interpreter.";
