@@ -6,4 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod http;
+pub mod machine;
 pub mod policy;

@@ -1,0 +1,18 @@
+//! Settings of the control plane: read once, checked whole, then only types.
+
+mod files;
+mod keys;
+mod ledger;
+mod limits;
+mod log;
+mod plane;
+#[cfg(test)]
+mod tests;
+
+pub use files::{FileError, read_secret, read_settings};
+pub(crate) use keys::{Faults, Keys};
+pub use keys::{Fault, duration};
+pub use ledger::{LedgerAddressError, LedgerConfig, LedgerParts};
+pub use limits::Limits;
+pub use log::{LogConfig, LogFormat};
+pub use plane::{ConfigError, DEFAULT_PORT, Environment, PlaneConfig};

@@ -1,0 +1,113 @@
+//! Settings files as people write them, right and wrong.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use super::*;
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        home.file("url", "postgresql://gk:s3cret@127.0.0.1:5432/ledger\n", 0o600);
+        home.file("policy", "[[rule]]\nname='a'\nwho=['user:dana']\ntargets=['x']\nroles=['app_read']\nmax_ttl='1h'\n", 0o644);
+        home
+    }
+    fn file(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+    /// Reads `text` with `@/` standing for this directory.
+    fn parse(&self, text: &str, environment: &[(&str, &str)]) -> Result<PlaneConfig, String> {
+        let text = text.replace("@/", &format!("{}/", self.0.path().display()));
+        let get = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        PlaneConfig::parse(&text, &get).map_err(|error| error.to_string())
+    }
+}
+
+const GOOD: &str = "policy_file = '@/policy'\n[ledger]\nurl_file = '@/url'\n";
+
+#[test]
+fn a_small_file_gives_the_documented_defaults() {
+    let config = Home::new().parse(GOOD, &[]).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:4000");
+    assert_eq!(config.policy.ceiling().to_string(), "4h");
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.log, LogConfig { format: LogFormat::Text, filter: "info".into() });
+    assert!(!format!("{config:?}").contains("s3cret"));
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let environment = [
+        ("CONTROL_PLANE_PORT", "4999"),
+        ("SESSION_MAX_TTL_MINUTES", "90"),
+        ("LOG_LEVEL", "warn"),
+        ("GK_LOG", "debug"),
+        ("GK_LOG_FORMAT", "json"),
+    ];
+    let config = Home::new().parse(&format!("listen='127.0.0.1:1'\n{GOOD}[log]\nfilter='error'\n"), &environment).unwrap();
+    assert_eq!(config.listen.port(), 4999);
+    assert_eq!(config.policy.ceiling().to_string(), "1h30m");
+    assert_eq!(config.log, LogConfig { format: LogFormat::Json, filter: "debug".into() });
+}
+
+#[test]
+fn every_fault_names_its_key_and_never_a_secret() {
+    let home = Home::new();
+    home.file("open", "postgresql://gk:s3cret@127.0.0.1/ledger", 0o644);
+    home.file("mala", "postgresql://:s3cret@/", 0o600);
+    let cases: &[(&str, &[&str])] = &[
+        ("listen = '127.0.0.1:65536'", &["listen: expected an address"]),
+        ("listen = '::1:4000'", &["listen: expected an address"]),
+        ("listen = '127.0.0.1:0'", &["listen: port 0"]),
+        ("listen = 4000", &["listen: expected text in quotes, got integer"]),
+        ("colour = 'red'\nshape = 1", &["colour: unknown key", "shape: unknown key"]),
+        ("[ledger]\nurl = 'postgresql://gk:s3cret@h/l'", &["ledger.url: a secret may not stand in this file"]),
+        ("[ledger]\npassword = 's3cret'\npassword_file = '@/url'", &["ledger.password: a secret may not"]),
+        ("[ledger]\nurl_file = '@/open'", &["ledger.url_file", "chmod 0600"]),
+        ("[ledger]\nurl_file = '@/mala'", &["ledger.url_file: it "]),
+        ("[ledger]\nurl_file = '@/none'", &["ledger.url_file: cannot read"]),
+        ("[ledger]\nurl_file = 'url'", &["ledger.url_file: `url` must be an absolute path"]),
+        ("[ledger]\nurl_file = '@/url'\nhost = 'h'", &["ledger: give either"]),
+        ("[ledger]\nhost = 'h'\nport = -1", &["ledger.port: expected a whole number from 1 to 65535, got -1"]),
+        ("[ledger]\nhost = 'h'\ndatabase='l'", &["ledger: it has no user"]),
+        ("[limits]\nburst = 0\nheaders = '10'", &["limits.burst: expected", "limits.headers: expected a time"]),
+        ("[session]\nmax_ttl = '25h'", &["session.max_ttl: `25h` is too large"]),
+        ("[log]\nformat = 'xml'", &["log.format: expected \"text\" or \"json\""]),
+        ("session = 4", &["session: expected a table [session], got integer"]),
+        ("listen =", &["settings: line 1 is not TOML"]),
+        ("policy_file = '@/none'", &["policy_file: cannot read"]),
+        ("", &["ledger: no ledger is named", "policy_file: is missing"]),
+    ];
+    for (text, says) in cases {
+        let found = home.parse(text, &[]).unwrap_err();
+        for part in *says {
+            assert!(found.contains(part), "for {text:?}: {part:?} is not in {found:?}");
+        }
+        assert!(!found.contains("s3cret"), "{found}");
+    }
+}
+
+#[test]
+fn a_bad_environment_is_a_fault_that_names_the_variable() {
+    for (name, value) in [("CONTROL_PLANE_PORT", "65536"), ("SESSION_MAX_TTL_MINUTES", "0"), ("GK_LOG", "a=b=c"), ("GK_LOG_FORMAT", "x")] {
+        let found = Home::new().parse(GOOD, &[(name, value)]).unwrap_err();
+        assert!(found.starts_with(name), "{found}");
+    }
+}
+
+#[test]
+fn a_policy_above_the_ceiling_is_refused_with_its_file_and_rule() {
+    let found = Home::new().parse(GOOD, &[("SESSION_MAX_TTL_MINUTES", "30")]).unwrap_err();
+    assert!(found.contains("policy: rule[1].max_ttl: 60m is above the limit of 30m"), "{found}");
+}
+
+#[test]
+fn listening_beyond_this_machine_is_a_finding() {
+    let config = Home::new().parse(&format!("listen = '0.0.0.0:4000'\n{GOOD}"), &[]).unwrap();
+    assert!(config.findings()[0].contains("plain HTTP"));
+}

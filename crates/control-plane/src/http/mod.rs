@@ -1,0 +1,4 @@
+//! The HTTP API: one endpoint a file.
+
+pub mod body;
+pub mod problem;
