@@ -51,6 +51,10 @@ fn too_short_and_too_long_name_the_bound() {
         "18446744073709551616s",
         "18446744073709551615h18446744073709551615m",
         "99999999999999999999",
+        // These would wrap around to 3584s, 44s and 59s.
+        "5124095576030432h",
+        "307445734561825861m",
+        "1m18446744073709551615s",
     ] {
         assert!(refusal(text).contains("too large: a ttl is at most 24h"), "{text}");
     }
