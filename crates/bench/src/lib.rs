@@ -1,0 +1,1 @@
+//! What the benchmark measures with; filled in by its own change.
