@@ -5,6 +5,7 @@ use crate::binaries::Binaries;
 use crate::copy::copy_tree;
 use crate::error::ClusterError;
 use crate::lock::{DirLock, beside};
+use crate::pidfile::clear_survivor;
 use secrecy::{ExposeSecret, SecretString};
 use std::fs;
 use std::io::Write;
@@ -109,6 +110,11 @@ impl Cluster {
     #[must_use]
     pub fn log_path(&self) -> PathBuf {
         beside(&self.data_dir, ".log")
+    }
+
+    /// Stops a server that outlived its owner and still works here; the start does the same by itself.
+    pub async fn stop_survivor(&self) -> Result<(), ClusterError> {
+        clear_survivor(&self.data_dir).await
     }
 
     /// Removes the cluster with its log and its lock file.

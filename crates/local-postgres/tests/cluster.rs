@@ -200,3 +200,18 @@ async fn a_cluster_of_another_major_version_is_not_touched() {
     assert_eq!(refused.code(), "data_dir_other_major");
     assert!(refused.to_string().contains("made by PostgreSQL 12"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_cluster_is_discarded_with_the_server_that_outlived_its_owner() {
+    let dir = scratch();
+    let data_dir = dir.path().join("data");
+    let server = new_cluster(&data_dir).await.start(&quick()).await.unwrap();
+    let port = server.port();
+    server.abandon();
+    // Binaries of this version are not needed: another major's cluster goes as well.
+    std::fs::write(data_dir.join("PG_VERSION"), "9\n").unwrap();
+    gk_local_postgres::discard(&data_dir).await.unwrap();
+    assert!(!answers(port));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    gk_local_postgres::discard(&data_dir).await.unwrap();
+}
