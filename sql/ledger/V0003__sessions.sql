@@ -14,6 +14,7 @@ CREATE TABLE sessions (
     ttl_seconds         integer NOT NULL CHECK (ttl_seconds BETWEEN 5 AND 86400),-- how long it was granted for
     max_connections     integer CHECK (max_connections BETWEEN 1 AND 65535),     -- at once; NULL: what the pack says
     recipient_key       bytea NOT NULL CHECK (octet_length(recipient_key) = 32), -- public key the credential is sealed to
+    recipient_fingerprint text NOT NULL,                        -- of that key, as log and views show it
     key_kind            text NOT NULL CHECK (key_kind IN ('own', 'token')),      -- sent by the requester, or derived from the token
     correlation_id      text NOT NULL,                          -- req_ of the request that made it
     created_at          timestamptz NOT NULL DEFAULT now(),     -- when it was asked for

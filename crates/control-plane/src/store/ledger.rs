@@ -1,0 +1,187 @@
+//! The connection to the ledger: two pools, so that those who ask for sessions never keep those who end them waiting.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use gk_shared::ids::TenantId;
+use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{NoTls, Row};
+use uuid::Uuid;
+
+use super::random::{self, FreshId, Randomness};
+use super::{Origin, StoreError, tx::AuditedTx};
+use crate::config::LedgerConfig;
+use crate::wakeups::Wakeups;
+
+/// The one tenant there is, as the first migration makes it.
+const DEFAULT_TENANT: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001);
+/// Its name, as audit events carry it.
+pub(super) const DEFAULT_TENANT_NAME: &str = "default";
+/// How long a request waits for a free connection.
+const POOL_WAIT: Duration = Duration::from_secs(5);
+/// What every connection is set to: no statement, lock or forgotten transaction holds others up, and what was
+/// acknowledged is on disk.
+const SETTINGS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on; SET TimeZone = 'UTC'";
+
+/// Which connections a piece of work uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Everything that may wait.
+    Normal,
+    /// Ending sessions and reporting ends: its own small reserve.
+    Ending,
+}
+
+/// The ledger, as every part of the control plane holds it. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool,
+    reserve: Pool,
+    wakeups: Wakeups,
+    randomness: Arc<dyn Randomness>,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pool, reserve) = (self.inner.pool.status(), self.inner.reserve.status());
+        write!(out, "Ledger({} + {} connections)", pool.size, reserve.size)
+    }
+}
+
+/// How busy the connections are, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Connections that are open.
+    pub open: usize,
+    /// Those of them that nobody uses.
+    pub idle: usize,
+    /// Requests that wait for one.
+    pub waiting: usize,
+}
+
+impl Ledger {
+    /// Prepares the pools; nothing is connected before the first use.
+    ///
+    /// # Errors
+    /// The pool cannot be built from these settings.
+    pub fn new(config: &LedgerConfig, randomness: Arc<dyn Randomness>, wakeups: Wakeups) -> Result<Self, StoreError> {
+        let reserve = (config.pool_size() / 4).max(2);
+        let normal = config.pool_size().saturating_sub(reserve).max(2);
+        let inner = Inner { pool: pool(config, normal)?, reserve: pool(config, reserve)?, wakeups, randomness };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The switchboard of this process.
+    #[must_use]
+    pub fn wakeups(&self) -> &Wakeups {
+        &self.inner.wakeups
+    }
+
+    /// A fresh id of a moment of the ledger's clock, such as [`super::tokens::Caller::now`].
+    #[must_use]
+    pub fn fresh_id<Id: FreshId>(&self, at: Timestamp) -> Id {
+        random::fresh(self.randomness(), at)
+    }
+
+    /// Unpredictable bytes, for a token or an idempotency key that the control plane makes.
+    #[must_use]
+    pub fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.randomness().fill(&mut bytes);
+        bytes
+    }
+
+    /// How busy the connections of a lane are.
+    #[must_use]
+    pub fn pool_use(&self, lane: Lane) -> PoolUse {
+        let status = self.pool(lane).status();
+        PoolUse { open: status.size, idle: status.available, waiting: status.waiting }
+    }
+
+    /// The ledger's clock.
+    ///
+    /// # Errors
+    /// The ledger does not answer.
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        let row = self.one("-- ledger::now\nSELECT clock_timestamp() AS now", &[]).await?;
+        super::row::Reader::new(&row, "clock").get("now")
+    }
+
+    pub(super) fn randomness(&self) -> &dyn Randomness {
+        self.inner.randomness.as_ref()
+    }
+
+    pub(super) const fn tenant() -> TenantId {
+        TenantId::from_uuid(DEFAULT_TENANT)
+    }
+
+    pub(super) async fn client(&self, lane: Lane) -> Result<Object, StoreError> {
+        Ok(self.pool(lane).get().await?)
+    }
+
+    /// Begins a change. It can be committed only together with an audit event.
+    pub(super) async fn begin(&self, lane: Lane, origin: Origin) -> Result<AuditedTx, StoreError> {
+        AuditedTx::begin(self.clone(), lane, origin).await
+    }
+
+    /// Runs one statement by itself.
+    pub(super) async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        self.query_in(Lane::Normal, sql, params).await
+    }
+
+    /// Runs one statement by itself, over the connections of this lane.
+    pub(super) async fn query_in(
+        &self,
+        lane: Lane,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let client = self.client(lane).await?;
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.query(&statement, params).await?)
+    }
+
+    /// Runs one statement that gives one row at most.
+    pub(super) async fn opt(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// Runs one statement that always gives a row.
+    pub(super) async fn one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, StoreError> {
+        self.opt(sql, params).await?.ok_or_else(|| StoreError::BadRow {
+            entity: "answer",
+            column: "all",
+            source: "the statement gave no row".into(),
+        })
+    }
+
+    fn pool(&self, lane: Lane) -> &Pool {
+        match lane {
+            Lane::Normal => &self.inner.pool,
+            Lane::Ending => &self.inner.reserve,
+        }
+    }
+}
+
+fn pool(config: &LedgerConfig, size: usize) -> Result<Pool, StoreError> {
+    let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    Pool::builder(Manager::from_config(config.pg().clone(), NoTls, manager))
+        .max_size(size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(POOL_WAIT))
+        .create_timeout(Some(POOL_WAIT))
+        .recycle_timeout(Some(POOL_WAIT))
+        .post_create(Hook::async_fn(|client, _| {
+            Box::pin(async move { client.batch_execute(SETTINGS).await.map_err(HookError::Backend) })
+        }))
+        .build()
+        .map_err(|error| StoreError::Unavailable(Box::new(error)))
+}

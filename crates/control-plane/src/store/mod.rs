@@ -1,0 +1,41 @@
+//! The ledger: every SQL statement of the control plane, one entity a module.
+//!
+//! A function takes and gives types that were checked, and its SQL starts with its own name. What changes something a
+//! caller asked for runs in an [`AuditedTx`] inside, so it is committed with its audit event or not at all; wake-ups go
+//! out after the commit. What a caller did wrong is part of each answer; [`StoreError`] is the ledger's own trouble
+//! ([`StoreError::code`] says how it is answered). Lock order: a job before its session, never the other way.
+//!
+//! | function | does |
+//! | --- | --- |
+//! | [`migrate`], [`check_schema`] | bring the schema up to date; refuse another version |
+//! | [`tokens::authenticate`] | who calls, by the hash of the token (one query) |
+//! | [`tokens::create`], [`tokens::revoke`], [`tokens::list`], [`tokens::admin`] | tokens; the first admin token |
+//! | [`actors::disable`] | disable an actor; its live sessions end |
+//! | [`agents::enroll`], [`agents::list`], [`agents::heartbeat`] | agents, their targets and what they report |
+//! | [`targets::list`], [`targets::find`], [`packs::list`] | the catalog, without policy (`roles` is left empty) |
+//! | [`sessions::create`] | idempotent create: session, job, key, event in one transaction |
+//! | [`sessions::find`], [`sessions::list`] | read, by what the viewer may see |
+//! | [`sessions::wait`] | read, but not before it settles or the wait is over |
+//! | [`sessions::mark_credential_read`] | the first delivery of a credential, audited once |
+//! | [`sessions::end`], [`sessions::extend`] | want it gone; ask for more time |
+//! | [`jobs::claim`] (long poll), [`jobs::renew`], [`jobs::complete`] | the agent's side of a job |
+//! | [`observe::observe`] | what an agent saw on a target, held against what is wanted |
+//! | [`cleanup::check`], [`cleanup::run`] | what is left that should be gone; try again now |
+//! | [`audit::record`] | an event without a change (denials, refusals) |
+//! | [`audit::seal`], [`audit::events`], [`audit::checkpoint`], [`audit::unsealed`] | link events, read the log |
+//! | [`status::status`], [`status::gauges`] | numbers for `/v1/status` and `/metrics` |
+//! | [`scan::run`], [`scan::tidy`] | what the clocks call: expiry, lost jobs, housekeeping |
+
+mod error;
+mod ledger;
+mod migrate;
+mod random;
+mod row;
+pub mod sessions;
+mod tx;
+
+pub use error::StoreError;
+pub use ledger::{Lane, Ledger, PoolUse};
+pub use migrate::{Migrated, check_schema, known_version, migrate};
+pub use random::{FreshId, Randomness, SystemRandomness};
+pub use tx::{AuditedTx, Event, Origin, Recorded};

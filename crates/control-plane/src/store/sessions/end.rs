@@ -1,0 +1,139 @@
+//! Ending sessions: the intent first, with its job and its event; the proof comes from agents.
+//!
+//! Always holds: a session that is wanted absent is never wanted present again, its first reason stands, and its sealed
+//! credential is gone. One that no agent ever had in its hands is over at once: nobody can have made a role for it.
+
+use gk_shared::audit::AuditAction;
+use gk_shared::ids::{JobId, SessionId, TargetId};
+use gk_shared::reason::Reason;
+use gk_shared::session::EndReason;
+use gk_shared::wire::session::SessionFailure;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::record::{SessionRecord, Viewer};
+use crate::store::row::Reader;
+use crate::store::{AuditedTx, Event, Lane, Ledger, Origin, StoreError};
+use crate::wakeups::Wake;
+
+/// Somebody's wish to end a session.
+#[derive(Debug, Clone)]
+pub struct EndRequest {
+    /// Which.
+    pub id: SessionId,
+    /// Whose sessions the caller may end.
+    pub viewer: Viewer,
+    /// Why, for the log.
+    pub note: Option<Reason>,
+}
+
+/// The answer to such a wish.
+#[derive(Debug, Clone)]
+pub enum EndOutcome {
+    /// It is ending now.
+    Ending(SessionRecord),
+    /// It was over or ending before; the first reason stands.
+    Already(SessionRecord),
+    /// There is none, or the caller may not see it.
+    NotFound,
+}
+
+/// Revokes a session. May be repeated.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn end(ledger: &Ledger, origin: Origin, wish: &EndRequest) -> Result<EndOutcome, StoreError> {
+    let Some(seen) = super::find(ledger, wish.id, wish.viewer).await? else { return Ok(EndOutcome::NotFound) };
+    let mut changed = false;
+    if matches!(seen.facts.intent, gk_shared::session::Intent::Present) {
+        let by = origin.name().to_owned();
+        let mut tx = ledger.begin(Lane::Ending, origin).await?;
+        let why = Why { reason: EndReason::Revoked, by, error: None, note: wish.note.as_ref().map(ToString::to_string) };
+        let events = want_absent(&mut tx, &[wish.id], &why).await?;
+        if let Some(recorded) = tx.record_all(events) {
+            recorded.commit().await?;
+            changed = true;
+        }
+    }
+    match super::find(ledger, wish.id, wish.viewer).await? {
+        Some(session) if changed => Ok(EndOutcome::Ending(session)),
+        Some(session) => Ok(EndOutcome::Already(session)),
+        None => Ok(EndOutcome::NotFound),
+    }
+}
+
+/// Why sessions are wanted absent.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Why {
+    pub(in crate::store) reason: EndReason,
+    /// Who wants it, as the log says it.
+    pub(in crate::store) by: String,
+    /// What went wrong, for the requester.
+    pub(in crate::store) error: Option<SessionFailure>,
+    /// What the caller said about it.
+    pub(in crate::store) note: Option<String>,
+}
+
+impl Why {
+    /// The clock or a scan wants it.
+    pub(in crate::store) fn system(reason: EndReason, error: Option<SessionFailure>) -> Self {
+        Self { reason, by: "system".to_owned(), error, note: None }
+    }
+}
+
+/// Sessions that were never leased (generation 1) are over with this statement; for the others a job is queued.
+const WANT_ABSENT: &str = "-- sessions::want_absent
+    WITH s AS (
+        UPDATE sessions SET desired = 'absent', generation = generation + 1, sealed_credential = NULL,
+            end_reason = $2, ended_by = $3, end_wanted_at = now(), error = coalesce($4, error),
+            observed = CASE WHEN generation = 1 THEN 'absent' ELSE observed END,
+            cut_at = CASE WHEN generation = 1 THEN now() END,
+            ended_at = CASE WHEN generation = 1 THEN now() END
+        WHERE id = ANY ($1) AND desired = 'present'
+        RETURNING id, tenant_id, target_id, correlation_id, ended_at
+    ), j AS (
+        INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id)
+        SELECT n.id, s.tenant_id, s.id, s.target_id, 'revoke', 0, s.correlation_id
+        FROM (SELECT *, row_number() OVER () AS place FROM s WHERE ended_at IS NULL) s
+        JOIN unnest($5::uuid[]) WITH ORDINALITY AS n (id, place) USING (place)
+        ON CONFLICT (session_id, kind) WHERE state IN ('queued', 'leased') DO NOTHING
+    )
+    SELECT id, target_id, correlation_id, ended_at IS NOT NULL AS over FROM s";
+
+/// Wants these sessions gone, as far as they are wanted at all. The events tell of those that changed.
+pub(in crate::store) async fn want_absent(
+    tx: &mut AuditedTx,
+    ids: &[SessionId],
+    why: &Why,
+) -> Result<Vec<Event>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(SessionId::uuid).collect();
+    let jobs: Vec<Uuid> = (0..ids.len()).map(|_| tx.fresh::<JobId>().uuid()).collect();
+    let error = why.error.as_ref().map(|error| serde_json::json!(error));
+    let params: [&(dyn ToSql + Sync); 5] = [&ids, &why.reason.as_str(), &why.by, &error, &jobs];
+    let mut events = Vec::new();
+    for row in tx.query(WANT_ABSENT, &params).await? {
+        let row = Reader::new(&row, "session");
+        let id = row.id("id", SessionId::from_uuid)?;
+        tx.wake(Wake::Jobs(row.id("target_id", TargetId::from_uuid)?));
+        tx.wake(Wake::Session(id));
+        events.extend(ending(id, row.get("over")?, row.get("correlation_id")?, (why, tx.origin())));
+    }
+    Ok(events)
+}
+
+fn ending(id: SessionId, over: bool, correlation: &str, (why, origin): (&Why, &Origin)) -> Vec<Event> {
+    let action = match why.reason {
+        EndReason::Failed => AuditAction::SessionFailed,
+        EndReason::Revoked | EndReason::Expired | EndReason::Denied | EndReason::Cancelled => AuditAction::SessionEnding,
+    };
+    let mut event = Event::new(action, id)
+        .fact("reason", why.reason)
+        .fact_opt("note", why.note.as_ref())
+        .fact_opt("code", why.error.as_ref().map(|error| &error.code))
+        .fact_opt("message", why.error.as_ref().map(|error| &error.message));
+    if origin.is_system() {
+        event = event.because_of(correlation);
+    }
+    let cleaned = Event::new(AuditAction::SessionCleaned, id).fact("minted", "never").because_of(correlation);
+    if over { vec![event, cleaned] } else { vec![event] }
+}

@@ -1,0 +1,99 @@
+//! Extending a session: a job for the agent; the end moves when the target has moved it.
+
+use gk_shared::audit::AuditAction;
+use gk_shared::ids::{JobId, SessionId};
+use gk_shared::reason::Reason;
+use gk_shared::session::SessionStatus;
+use gk_shared::ttl::Ttl;
+use tokio_postgres::types::ToSql;
+
+use super::record::{SessionRecord, Viewer};
+use crate::store::{Event, Lane, Ledger, Origin, StoreError};
+use crate::wakeups::Wake;
+
+/// Somebody's wish for more time, which policy has allowed.
+#[derive(Debug, Clone)]
+pub struct ExtendRequest {
+    /// Which session.
+    pub id: SessionId,
+    /// Whose sessions the caller may extend.
+    pub viewer: Viewer,
+    /// How much longer from now.
+    pub ttl: Ttl,
+    /// How long the session may last as a whole, from when it was ready.
+    pub ceiling: Ttl,
+    /// Why, for the log.
+    pub note: Option<Reason>,
+}
+
+/// The answer to such a wish.
+#[derive(Debug, Clone)]
+pub enum ExtendOutcome {
+    /// An agent was asked; `expires_at` moves when it is done.
+    Asked(SessionRecord),
+    /// An extension is already under way.
+    UnderWay(SessionRecord),
+    /// The session as a whole would last longer than it may; how long it may last from now, in seconds.
+    TooLong {
+        /// What is left of the ceiling.
+        left_seconds: u32,
+    },
+    /// It is not ready yet.
+    NotReady,
+    /// It has ended or is ending.
+    Ended,
+    /// There is none, or the caller may not see it.
+    NotFound,
+}
+
+const ASK: &str = "-- sessions::extend
+    INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id, ttl_seconds)
+    SELECT $2, s.tenant_id, s.id, s.target_id, 'extend', 0, $3, $4 FROM sessions s
+    WHERE s.id = $1 AND s.desired = 'present' AND s.observed = 'armed'
+    ON CONFLICT (session_id, kind) WHERE state IN ('queued', 'leased') DO NOTHING
+    RETURNING id";
+
+/// Asks an agent to move the end of a session.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn extend(ledger: &Ledger, origin: Origin, wish: &ExtendRequest) -> Result<ExtendOutcome, StoreError> {
+    let Some(session) = super::find(ledger, wish.id, wish.viewer).await? else { return Ok(ExtendOutcome::NotFound) };
+    if let Some(refusal) = refusal(&session, wish) {
+        return Ok(refusal);
+    }
+    let mut tx = ledger.begin(Lane::Normal, origin).await?;
+    let job: JobId = tx.fresh();
+    let seconds = i32::try_from(wish.ttl.as_secs()).expect("a ttl is at most a day");
+    let request = tx.origin().request().to_owned();
+    let params: [&(dyn ToSql + Sync); 4] = [&wish.id.uuid(), &job.uuid(), &request, &seconds];
+    if tx.opt(ASK, &params).await?.is_none() {
+        return Ok(ExtendOutcome::UnderWay(session));
+    }
+    tx.wake(Wake::Jobs(session.target_id));
+    let event = Event::new(AuditAction::SessionExtended, wish.id)
+        .fact("step", "asked")
+        .fact("ttl_seconds", wish.ttl.as_secs())
+        .fact_opt("reason", wish.note.as_ref());
+    tx.record(event).commit().await?;
+    Ok(ExtendOutcome::Asked(session))
+}
+
+/// Why the session cannot be extended so, if it cannot.
+fn refusal(session: &SessionRecord, wish: &ExtendRequest) -> Option<ExtendOutcome> {
+    match session.status() {
+        SessionStatus::Ready => {}
+        SessionStatus::PendingApproval | SessionStatus::Provisioning => return Some(ExtendOutcome::NotReady),
+        SessionStatus::Revoking
+        | SessionStatus::Quarantined
+        | SessionStatus::Revoked
+        | SessionStatus::Expired
+        | SessionStatus::Failed
+        | SessionStatus::Denied
+        | SessionStatus::Cancelled => return Some(ExtendOutcome::Ended),
+    }
+    let lived = session.ready_at.map_or(0, |ready| session.now.duration_since(ready).as_secs().max(0));
+    let left = i64::from(wish.ceiling.as_secs()) - lived;
+    let left_seconds = u32::try_from(left).unwrap_or(0);
+    (wish.ttl.as_secs() > left_seconds).then_some(ExtendOutcome::TooLong { left_seconds })
+}
