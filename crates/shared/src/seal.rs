@@ -155,7 +155,7 @@ impl RecipientSecret {
     ) -> Result<SecretDsn, SealError> {
         let encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(&sealed.encapsulated)
             .map_err(|_| SealError::MalformedBlob)?;
-        let aad = binding(session, target, sealed.generation, &self.public());
+        let aad = Purpose { session, target, generation: sealed.generation }.binding(&self.public());
         let plain = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
             &OpModeR::Base,
             &self.key,
@@ -169,6 +169,25 @@ impl RecipientSecret {
     }
 }
 
+/// What a sealed credential is for; it opens for nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct Purpose<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// Its target.
+    pub target: &'a TargetName,
+    /// The generation of intent that the login was made for.
+    pub generation: i64,
+}
+
+impl Purpose<'_> {
+    /// The authenticated bytes. Session ids have one length and names hold no line break, so no two purposes share them.
+    fn binding(&self, to: &RecipientKey) -> Vec<u8> {
+        let Self { session, target, generation } = self;
+        format!("{session}\n{target}\n{generation}\n{}", to.fingerprint()).into_bytes()
+    }
+}
+
 /// An encrypted credential, as it is stored and sent: `v1.GEN.ENCAPSULATED.CIPHERTEXT`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedCredential {
@@ -178,26 +197,24 @@ pub struct SealedCredential {
 }
 
 impl SealedCredential {
-    /// Seals a DSN to its recipient.
+    /// Seals a DSN to its recipient, for one purpose.
     ///
     /// # Errors
     /// [`SealError::WeakKey`], which a key that [`RecipientKey`] accepted does not cause.
     pub fn seal(
         dsn: &SecretDsn,
         to: &RecipientKey,
-        session: SessionId,
-        target: &TargetName,
-        generation: i64,
+        purpose: &Purpose<'_>,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, SealError> {
-        let aad = binding(session, target, generation, to);
+        let aad = purpose.binding(to);
         let (encapsulated, ciphertext) = hpke::single_shot_seal_with_rng::<
             ChaCha20Poly1305,
             HkdfSha256,
             X25519HkdfSha256,
         >(&OpModeS::Base, &to.key, INFO, dsn.expose().as_bytes(), &aad, rng)
         .map_err(|_| SealError::WeakKey)?;
-        Ok(Self { generation, encapsulated: encapsulated.to_bytes().to_vec(), ciphertext })
+        Ok(Self { generation: purpose.generation, encapsulated: encapsulated.to_bytes().to_vec(), ciphertext })
     }
 
     /// The generation of intent that it was made for.
@@ -244,11 +261,6 @@ impl std::str::FromStr for SealedCredential {
     }
 }
 
-/// What a sealed credential is bound to beside its key. Session ids have one length, names hold no line break.
-fn binding(session: SessionId, target: &TargetName, generation: i64, to: &RecipientKey) -> Vec<u8> {
-    format!("{session}\n{target}\n{generation}\n{}", to.fingerprint()).into_bytes()
-}
-
 /// Lower-case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
@@ -277,9 +289,7 @@ mod tests {
         SealedCredential::seal(
             &SecretDsn::new("postgresql://u:p@h/d".to_owned()),
             to,
-            session(1),
-            &target(),
-            3,
+            &Purpose { session: session(1), target: &target(), generation: 3 },
             &mut rng(),
         )
         .expect("seals")

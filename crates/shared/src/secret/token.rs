@@ -28,7 +28,7 @@ impl TokenError {
     /// The stable word for this error.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        "invalid_token"
+        "token_invalid"
     }
 }
 
