@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: the one door for people and CI to build, test and measure this workspace.
+//!
+//! One command a file. A command is a list of named steps; each says how long it took, and the first that fails ends
+//! the command. Nothing is written outside the build directory and Cargo's own caches, except the system packages that
+//! `deps` installs as root.
+
+#![expect(clippy::print_stderr, reason = "a task runner talks to the person who ran it")]
+
+mod coverage;
+mod deps;
+mod gates;
+mod openapi;
+mod process;
+mod release_sql;
+mod servers;
+mod step;
+mod test;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use workspace::Workspace;
+
+/// Build, test and measure Gatekeeper
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Coverage(coverage::CoverageArgs),
+    Deps(deps::DepsArgs),
+    Openapi(openapi::OpenapiArgs),
+    ReleaseSql(release_sql::ReleaseSqlArgs),
+    Test(test::TestArgs),
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let outcome = Workspace::find().and_then(|workspace| match args.command {
+        Command::Coverage(args) => args.run(&workspace),
+        Command::Deps(args) => args.run(&workspace),
+        Command::Openapi(args) => args.run(&workspace),
+        Command::ReleaseSql(args) => args.run(&workspace),
+        Command::Test(args) => args.run(&workspace),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Checks that no compiler makes: what was released stays, and what is linked may be linked.
+
+pub(crate) mod deny;
+pub(crate) mod dependencies;
+pub(crate) mod licence;
+pub(crate) mod released;
