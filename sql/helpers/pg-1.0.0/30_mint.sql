@@ -12,7 +12,7 @@ DECLARE
   v_least int := gk.setting_of('min_iterations');
 BEGIN
   IF p_verifier IS NULL OR p_verifier !~
-     '^SCRAM-SHA-256\$[1-9][0-9]{0,4}:[A-Za-z0-9+/]{22,86}={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$' THEN
+     '^SCRAM-SHA-256[$][1-9][0-9]{0,4}:[A-Za-z0-9+/]{22,86}={0,2}[$][A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$' THEN
     RAISE EXCEPTION 'a SCRAM-SHA-256 verifier is required'
       USING ERRCODE = '22023', HINT = 'Compute it beside the password; the password itself never goes to a server.';
   END IF;
@@ -124,25 +124,33 @@ EXCEPTION
 END
 $$;
 
--- What a repeated request may do: the same session, the same parameters, its role still there, its time not over.
-CREATE OR REPLACE FUNCTION gk.check_rearm(f gk.fence, w gk.fence) RETURNS void
+-- Refuses whoever comes too late for a session: ended, expired, of another generation's time, or without its role.
+CREATE OR REPLACE FUNCTION gk.check_alive(f gk.fence, p_gen bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   IF f.state <> 'minted' THEN
     RAISE EXCEPTION 'session % has ended; it is never minted again', f.session
       USING ERRCODE = 'GK001', HINT = 'Request a new session.';
-  ELSIF w.gen < f.gen THEN
-    RAISE EXCEPTION 'generation % of session % is stale; the target has seen %', w.gen, f.session, f.gen
+  ELSIF p_gen < f.gen THEN
+    RAISE EXCEPTION 'generation % of session % is stale; the target has seen %', p_gen, f.session, f.gen
       USING ERRCODE = 'GK001', HINT = 'Another worker went on with it: drop this job.';
-  ELSIF (f.pack, f.pack_version, f.pack_digest, f.subject, f.conn_limit)
-        IS DISTINCT FROM (w.pack, w.pack_version, w.pack_digest, w.subject, w.conn_limit) THEN
-    RAISE EXCEPTION 'session % was minted with other parameters', f.session
-      USING ERRCODE = 'GK005', HINT = 'Pack, version, digest, subject and connection limit never change in a session.';
   ELSIF f.ends_at <= gk.steady_clock() OR f.valid_until <= clock_timestamp() THEN
     RAISE EXCEPTION 'session % has expired', f.session USING ERRCODE = 'GK001', HINT = 'Request a new session.';
   ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = f.role_oid AND r.rolname = f.role_name) THEN
     RAISE EXCEPTION 'role % was dropped, renamed or replaced outside Gatekeeper', f.role_name
       USING ERRCODE = 'GK004', HINT = 'End the session and request a new one.';
+  END IF;
+END
+$$;
+
+-- A repeated request asks for the same as the first.
+CREATE OR REPLACE FUNCTION gk.check_same(f gk.fence, w gk.fence) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF (f.pack, f.pack_version, f.pack_digest, f.subject, f.conn_limit)
+     IS DISTINCT FROM (w.pack, w.pack_version, w.pack_digest, w.subject, w.conn_limit) THEN
+    RAISE EXCEPTION 'session % was minted with other parameters', f.session
+      USING ERRCODE = 'GK005', HINT = 'Pack, version, digest, subject and connection limit never change in a session.';
   END IF;
 END
 $$;
@@ -156,7 +164,8 @@ DECLARE
   f gk.fence;
 BEGIN
   SELECT * INTO STRICT f FROM gk.fence x WHERE x.session = w.session FOR UPDATE;
-  PERFORM gk.check_rearm(f, w);
+  PERFORM gk.check_alive(f, w.gen);
+  PERFORM gk.check_same(f, w);
   PERFORM gk.check_lease(p_not_after);
   PERFORM gk.set_verifier(f.role_name, p_verifier);
   UPDATE gk.fence x SET gen = w.gen, verifier_sha = w.verifier_sha WHERE x.session = f.session;

@@ -6,12 +6,12 @@
 
 -- Takes away login, secret and time. False if the role's own row stays locked: its user may change his password in a
 -- transaction and never end it, so those sessions are cut and it is tried again; a prepared one cannot be cut.
-CREATE OR REPLACE FUNCTION gk.shut(p_oid oid) RETURNS boolean
+CREATE OR REPLACE FUNCTION gk.shut(p_oid oid, p_tries int) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' SET client_min_messages = error AS $$
 DECLARE
   v_role name := (SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = p_oid);
 BEGIN
-  FOR i IN 1..6 LOOP
+  FOR i IN 1..p_tries LOOP
     BEGIN
       EXECUTE format('ALTER ROLE %I NOLOGIN CONNECTION LIMIT 0 PASSWORD NULL VALID UNTIL %L',
                      v_role, '1970-01-01 00:00:00+00');
@@ -60,7 +60,7 @@ $$;
 CREATE OR REPLACE FUNCTION gk.disarm_row(f gk.fence, p_gen bigint) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_shut boolean := gk.shut(f.role_oid);
+  v_shut boolean := gk.shut(f.role_oid, CASE f.state WHEN 'blocked' THEN 1 ELSE 6 END);
 BEGIN
   IF NOT v_shut OR EXISTS (SELECT FROM gk.backends(f.role_oid)) THEN PERFORM gk.strip(f); END IF;
   PERFORM gk.prepare_kill(f.role_oid);

@@ -68,7 +68,7 @@ BEGIN
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_msg = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
     RETURN QUERY SELECT 'stuck'::text, format('%s [%s] %s; to mend: %s', v_msg, SQLSTATE,
-      replace(coalesce(v_detail, ''), E'\n', '; '), gk.mend_of(f.role_name, SQLSTATE, v_msg));
+      replace(coalesce(v_detail, ''), chr(10), '; '), gk.mend_of(f.role_name, SQLSTATE, v_msg));
     RETURN;
   END;
   RETURN QUERY SELECT 'dropped'::text, ''::text;

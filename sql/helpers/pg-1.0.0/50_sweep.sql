@@ -73,18 +73,20 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
      ORDER BY f.closed_at LIMIT p_limit FOR UPDATE SKIP LOCKED)
 $$;
 
--- What is due now, the most urgent first: expired ones, then disarmed ones, then those that failed before.
+-- What is due now, the most urgent first: expired ones, then disarmed ones, then those that failed before. NOT BETWEEN:
+-- a clock that was set back must not put a try off for longer than a minute.
 CREATE OR REPLACE FUNCTION gk.due(p_limit int) RETURNS SETOF gk.fence
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_now timestamptz := clock_timestamp();
+  v_now    timestamptz := clock_timestamp();
+  v_steady timestamptz := gk.steady_clock();
 BEGIN
   RETURN QUERY SELECT * FROM gk.fence f
-    WHERE f.state = 'minted' AND (f.ends_at <= gk.steady_clock() OR f.valid_until <= v_now)
+    WHERE f.state = 'minted' AND (f.ends_at <= v_steady OR f.valid_until <= v_now)
+      AND (f.next_try_at IS NULL OR f.next_try_at NOT BETWEEN v_now AND v_now + interval '60 seconds')
     ORDER BY f.ends_at LIMIT p_limit FOR UPDATE SKIP LOCKED;
   RETURN QUERY SELECT * FROM gk.fence f
     WHERE f.state IN ('blocked', 'disarmed', 'stuck')
-      -- a clock that was set back must not put a try off for longer than a minute
       AND (f.next_try_at IS NULL OR f.next_try_at NOT BETWEEN v_now AND v_now + interval '60 seconds')
     ORDER BY f.tries > 0, coalesce(f.next_try_at, f.disarmed_at) LIMIT p_limit FOR UPDATE SKIP LOCKED;
 END

@@ -18,7 +18,7 @@ BEGIN
   IF mine THEN
     PERFORM FROM gk.sweep(100);
   END IF;
-  SELECT count(*) > 0, count(*) FILTER (WHERE f.state = 'disarmed') > 0 INTO live, busy
+  SELECT count(*) > 0, count(*) FILTER (WHERE f.state = 'disarmed' AND f.tries = 0) > 0 INTO live, busy
     FROM gk.fence f WHERE f.state <> 'closed';
 END
 $$;

@@ -9,7 +9,7 @@ BEGIN
   SELECT string_agg(h.line_number::text || ' (' || h.auth_method || ')', ', ') INTO v_lines
     FROM pg_catalog.pg_hba_file_rules h
    WHERE h.auth_method IN ('trust', 'ident', 'peer', 'cert') AND h.error IS NULL
-     AND (h.user_name && ARRAY['all'] OR EXISTS (SELECT FROM unnest(h.user_name) u WHERE u LIKE 'gk\_%' OR u LIKE '+gk%'));
+     AND (h.user_name && ARRAY['all'] OR EXISTS (SELECT FROM unnest(h.user_name) u WHERE left(u, 3) IN ('gk_', '+gk')));
   RETURN coalesce('lines ' || v_lines, '');
 EXCEPTION WHEN insufficient_privilege THEN
   RETURN NULL;
@@ -86,11 +86,13 @@ $$;
 CREATE OR REPLACE FUNCTION gk.doctor_around() RETURNS TABLE (check_name text, ok boolean, detail text, mend text)
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
   SELECT 'createrole', current_setting('server_version_num')::int >= 160000,
-         'before PostgreSQL 16 a role with CREATEROLE, such as gk_owner, can make itself nearly a superuser',
+         CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'CREATEROLE reaches the roles that gk_owner made, and no others'
+              ELSE 'before PostgreSQL 16 a role with CREATEROLE, such as gk_owner, can make itself nearly a superuser' END,
          'Upgrade to PostgreSQL 16 or newer; until then trust the helpers'' owner as you trust a DBA.'
   UNION ALL
   SELECT 'prepared_transactions', current_setting('max_prepared_transactions') = '0',
-         'max_prepared_transactions is ' || current_setting('max_prepared_transactions') || ': a user can keep his role from being dropped, or its login from being closed before its expiry',
+         'max_prepared_transactions is ' || current_setting('max_prepared_transactions')
+           || '; above 0 a user can keep his role from being dropped, or its login from being closed before its expiry',
          'ALTER SYSTEM SET max_prepared_transactions = 0; -- and restart, if nothing needs them'
   UNION ALL
   SELECT 'pg_hba', coalesce(h.fault = '', true),

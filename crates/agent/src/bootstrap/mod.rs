@@ -18,20 +18,21 @@ use std::fmt::Write as _;
 pub const HELPERS_VERSION: &str = "pg-1.0.0";
 
 /// The helper files in the order in which they have to run.
-const HELPERS: [(&str, &str); 10] = [
+const HELPERS: [(&str, &str); 13] = [
     ("00_roles.sql", include_str!("../../../../sql/helpers/pg-1.0.0/00_roles.sql")),
     ("10_registry.sql", include_str!("../../../../sql/helpers/pg-1.0.0/10_registry.sql")),
     ("15_common.sql", include_str!("../../../../sql/helpers/pg-1.0.0/15_common.sql")),
     ("20_packs.sql", include_str!("../../../../sql/helpers/pg-1.0.0/20_packs.sql")),
     ("30_mint.sql", include_str!("../../../../sql/helpers/pg-1.0.0/30_mint.sql")),
+    ("35_extend.sql", include_str!("../../../../sql/helpers/pg-1.0.0/35_extend.sql")),
     ("40_end.sql", include_str!("../../../../sql/helpers/pg-1.0.0/40_end.sql")),
     ("45_drop.sql", include_str!("../../../../sql/helpers/pg-1.0.0/45_drop.sql")),
     ("50_sweep.sql", include_str!("../../../../sql/helpers/pg-1.0.0/50_sweep.sql")),
     ("60_observe.sql", include_str!("../../../../sql/helpers/pg-1.0.0/60_observe.sql")),
     ("70_deadman.sql", include_str!("../../../../sql/helpers/pg-1.0.0/70_deadman.sql")),
+    ("80_doctor.sql", include_str!("../../../../sql/helpers/pg-1.0.0/80_doctor.sql")),
+    ("90_grants.sql", include_str!("../../../../sql/helpers/pg-1.0.0/90_grants.sql")),
 ];
-const DOCTOR: (&str, &str) = ("80_doctor.sql", include_str!("../../../../sql/helpers/pg-1.0.0/80_doctor.sql"));
-const GRANTS: (&str, &str) = ("90_grants.sql", include_str!("../../../../sql/helpers/pg-1.0.0/90_grants.sql"));
 
 /// What the DBA may choose.
 #[derive(Debug, Clone)]
@@ -57,7 +58,7 @@ impl Default for BootstrapOptions {
 #[must_use]
 pub fn script(options: &BootstrapOptions) -> String {
     let mut out = String::from("-- bootstrap::script\nBEGIN;\n");
-    for (name, sql) in HELPERS.iter().chain([&DOCTOR, &GRANTS]) {
+    for (name, sql) in &HELPERS {
         push_file(&mut out, name, sql);
     }
     if let Some(verifier) = &options.agent_password_verifier {

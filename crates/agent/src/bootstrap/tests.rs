@@ -24,6 +24,14 @@ fn the_script_is_one_transaction_without_psql_commands() {
     assert_eq!(psql_script(&BootstrapOptions::default()), format!("\\set ON_ERROR_STOP on\n{text}"));
 }
 
+/// Under `standard_conforming_strings = off`, which a caller may set, a backslash in a function's text means another thing.
+#[test]
+fn no_helper_contains_a_backslash() {
+    for (name, sql) in super::HELPERS {
+        assert!(!sql.contains('\\'), "{name}");
+    }
+}
+
 #[test]
 fn a_hostile_schema_name_stays_a_name() {
     let name: SchemaName = r#"a'b"c\d, e}'); DROP TABLE x; --"#.parse().unwrap();

@@ -1,0 +1,223 @@
+//! The fence: late, stale, repeated and concurrent workers.
+
+use crate::lab::{Lab, Mint, Session, mint, pack, refusal, refusal_text};
+use gk_testkit::Version;
+use tokio::task::JoinSet;
+
+on_both_lines!(
+    a_mint_after_its_end_is_refused_for_ever,
+    a_stale_generation_changes_nothing,
+    a_repeated_request_gets_the_same_answer_and_never_lengthens,
+    a_higher_generation_replaces_the_secret_and_keeps_the_expiry,
+    other_parameters_are_refused,
+    a_mint_past_its_lease_leaves_nothing,
+    a_mint_that_waited_past_its_lease_leaves_nothing,
+    twelve_mints_at_once_make_one_role,
+    revokes_that_race_mints_leave_nobody_armed,
+    a_mint_that_rolls_back_leaves_nothing,
+    bad_input_is_refused_before_anything_is_made,
+    the_limit_of_live_sessions_holds_but_not_for_repeats,
+);
+
+async fn a_mint_after_its_end_is_refused_for_ever(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = Session::new();
+    assert_eq!(lab.disarm(&session, 5).await.unwrap(), "absent");
+    assert_eq!(lab.disarm(&session, 5).await.unwrap(), "absent");
+    for generation in [1, 5, 6, 1000] {
+        assert_eq!(refusal(lab.mint(&session, &Mint::generation(generation)).await), "GK001", "{generation}");
+    }
+    assert_eq!(lab.kill(&session).await.unwrap(), 0);
+    assert_eq!(lab.reap(&session).await.unwrap().0, "dropped");
+    assert!(!lab.role_exists(&session).await);
+}
+
+async fn a_stale_generation_changes_nothing(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = lab.minted(&Mint::generation(7)).await;
+    let stale = session.with_secret("stale");
+    assert_eq!(refusal(lab.mint(&stale, &Mint::generation(6)).await), "GK001");
+    assert_eq!(refusal(lab.disarm(&session, 6).await), "GK001");
+    assert!(lab.login(&stale).await.is_err());
+    assert!(lab.login(&session).await.is_ok(), "the delivered secret goes on working");
+    assert_eq!(lab.disarm(&session, 7).await.unwrap(), "disarmed");
+    assert_eq!(lab.disarm(&session, 1).await.unwrap(), "disarmed", "ending what has ended is no news");
+}
+
+async fn a_repeated_request_gets_the_same_answer_and_never_lengthens(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = Session::new();
+    let first = lab.mint(&session, &Mint::default()).await.unwrap();
+    assert_eq!((first.role.as_str(), first.outcome.as_str()), (session.role.as_str(), "created"));
+    assert_eq!(lab.mint(&session, &Mint::default()).await.unwrap(), first);
+    assert_eq!(lab.mint(&session, &Mint::ttl("4 hours")).await.unwrap(), first);
+    assert!(lab.login(&session).await.is_ok());
+}
+
+async fn a_higher_generation_replaces_the_secret_and_keeps_the_expiry(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = Session::new();
+    let first = lab.mint(&session, &Mint::default()).await.unwrap();
+    let next = session.with_secret("next");
+    let again = lab.mint(&next, &Mint { generation: 2, ttl: "1 hour", ..Mint::default() }).await.unwrap();
+    assert_eq!((again.until, again.outcome.as_str()), (first.until, "rearmed"));
+    assert!(lab.login(&session).await.is_err());
+    assert!(lab.login(&next).await.is_ok());
+}
+
+async fn other_parameters_are_refused(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = lab.minted(&Mint::default()).await;
+    for other in [
+        Mint { subject: "mallory", ..Mint::generation(2) },
+        Mint { pack: pack("app_write"), ..Mint::generation(2) },
+        Mint { conn_limit: Some(1), ..Mint::generation(2) },
+    ] {
+        assert_eq!(refusal(lab.mint(&session, &other).await), "GK005");
+    }
+    assert!(lab.login(&session).await.is_ok());
+}
+
+async fn a_mint_past_its_lease_leaves_nothing(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = Session::new();
+    for lease in ["0 seconds", "-1 second", "-infinity"] {
+        let lease = if lease == "-infinity" { "-100 years" } else { lease };
+        assert_eq!(refusal(lab.mint(&session, &Mint { lease, ..Mint::default() }).await), "GK002", "{lease}");
+    }
+    assert!(!lab.role_exists(&session).await);
+    assert!(lab.mint(&session, &Mint::default()).await.is_ok(), "the next worker may");
+    let late = session.with_secret("late");
+    assert_eq!(refusal(lab.mint(&late, &Mint { lease: "-1 second", ..Mint::generation(2) }).await), "GK002");
+    assert!(lab.login(&late).await.is_err());
+}
+
+async fn a_mint_that_waited_past_its_lease_leaves_nothing(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = lab.minted(&Mint::default()).await;
+    let late = session.with_secret("late");
+    lab.dba.batch_execute("BEGIN").await.unwrap();
+    let lock = "SELECT FROM gk.fence WHERE session = $1 FOR UPDATE";
+    lab.dba.query(lock, &[&session.id]).await.unwrap();
+    let agent = lab.another_agent().await;
+    let waiting = {
+        let late = late.with_secret("late");
+        tokio::spawn(
+            async move { mint(&agent, &late, &Mint { lease: "300 milliseconds", ..Mint::generation(2) }).await },
+        )
+    };
+    lab.dba.batch_execute("SELECT pg_sleep(0.5); COMMIT").await.unwrap();
+    assert_eq!(refusal(waiting.await.unwrap()), "GK002");
+    assert!(lab.login(&late).await.is_err());
+    assert!(lab.login(&session).await.is_ok());
+}
+
+async fn twelve_mints_at_once_make_one_role(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = Session::new();
+    let mut tasks = JoinSet::new();
+    for _ in 0..12 {
+        let (agent, same) = (lab.another_agent().await, session.with_secret(&session.password));
+        tasks.spawn(async move { mint(&agent, &same, &Mint::default()).await.unwrap() });
+    }
+    let answers = tasks.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| answer.outcome == "created").count(), 1, "{answers:?}");
+    assert!(answers.iter().all(|answer| answer.until == answers[0].until));
+    assert!(lab.login(&session).await.is_ok());
+}
+
+/// Every session is minted and ended by workers that know nothing of each other; no order may leave a login.
+async fn revokes_that_race_mints_leave_nobody_armed(version: Version) {
+    let lab = Lab::new(version).await;
+    let sessions: Vec<Session> = (0..40).map(|_| Session::new()).collect();
+    let mut tasks = JoinSet::new();
+    for worker in 0..4 {
+        let agent = lab.another_agent().await;
+        let mine: Vec<Session> = sessions.iter().map(|session| session.with_secret("race")).collect();
+        tasks.spawn(async move {
+            for (number, session) in mine.iter().enumerate() {
+                if (number + worker) % 2 == 0 {
+                    drop(mint(&agent, session, &Mint::generation(1)).await);
+                } else {
+                    drop(agent.query_one("SELECT gk.disarm($1, 2)", &[&session.id]).await);
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+    let armed = "SELECT count(*) FROM gk.observe() WHERE armed";
+    assert_eq!(lab.agent.query_one(armed, &[]).await.unwrap().get::<_, i64>(0), 0);
+    for session in &sessions {
+        assert_eq!(refusal(lab.mint(session, &Mint::generation(1)).await), "GK001");
+        assert!(lab.login(&session.with_secret("race")).await.is_err());
+    }
+}
+
+async fn a_mint_that_rolls_back_leaves_nothing(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = Session::new();
+    lab.agent.batch_execute("BEGIN").await.unwrap();
+    lab.mint(&session, &Mint::default()).await.unwrap();
+    lab.agent.batch_execute("ROLLBACK").await.unwrap();
+    assert!(!lab.role_exists(&session).await);
+    assert_eq!(lab.observed(&session).await, None);
+    assert_eq!(lab.mint(&session, &Mint::default()).await.unwrap().outcome, "created");
+}
+
+async fn bad_input_is_refused_before_anything_is_made(version: Version) {
+    let lab = Lab::new(version).await;
+    let good = Session::new();
+    for ttl in ["0", "-1 hour", "4 hours 1 microsecond", "1 month -30 days", "100 years", "10 years"] {
+        assert_eq!(refusal(lab.mint(&good, &Mint::ttl(ttl)).await), "22023", "{ttl}");
+    }
+    for generation in [0, -1, i64::MIN] {
+        assert_eq!(refusal(lab.mint(&good, &Mint::generation(generation)).await), "22023", "{generation}");
+        assert_eq!(refusal(lab.disarm(&good, generation).await), "22023", "{generation}");
+    }
+    for verifier in bad_verifiers(&good.verifier) {
+        let bad = Session { verifier: verifier.clone(), ..good.with_secret("x") };
+        let result = lab.mint(&bad, &Mint::default()).await;
+        let text = refusal_text(result);
+        assert!(text.contains("verifier") && !text.contains("hunter2"), "{verifier:?}: {text}");
+    }
+    for id in bad_session_ids(&good.id) {
+        let bad = Session { id: id.clone(), ..good.with_secret("x") };
+        assert_eq!(refusal(lab.mint(&bad, &Mint::default()).await), "22023", "{id:?}");
+        assert_eq!(refusal(lab.disarm(&bad, 1).await), "22023", "{id:?}");
+        assert_eq!(refusal(lab.kill(&bad).await), "22023", "{id:?}");
+        assert_eq!(refusal(lab.reap(&bad).await), "22023", "{id:?}");
+    }
+    assert!(lab.truth("SELECT count(*) = 0 FROM gk.fence").await);
+    assert!(lab.truth("SELECT count(*) = 0 FROM pg_roles WHERE rolname ~ '^gk_[0-9a-z]{26}'").await);
+}
+
+fn bad_verifiers(good: &str) -> Vec<String> {
+    let mut bad: Vec<String> = ["hunter2", "", "md500000000000000000000000000000000", "SCRAM-SHA-256$4096:notb64!$x:y"]
+        .map(str::to_owned)
+        .to_vec();
+    bad.extend([format!(" {good}"), format!("{good}\n"), format!("{good}'"), good.to_lowercase()]);
+    for count in ["1", "4095", "20001", "0", "-5", "04096", "999999", "4294967297"] {
+        bad.push(good.replace("$4096:", &format!("${count}:")));
+    }
+    bad
+}
+
+fn bad_session_ids(good: &str) -> Vec<String> {
+    let mut bad: Vec<String> =
+        ["", "sess_", "gk_owner", "postgres", "req_01ARZ3NDEKTSV4RRFFQ69G5FAV"].map(str::to_owned).to_vec();
+    bad.extend([good.to_lowercase(), format!("{good}\n"), format!("{good}0"), good.replace("01ARZ", "01ILO")]);
+    bad.push(good.replace("01ARZ3NDE", "\"; DROP -"));
+    bad
+}
+
+async fn the_limit_of_live_sessions_holds_but_not_for_repeats(version: Version) {
+    let lab = Lab::new(version).await;
+    lab.dba.batch_execute("UPDATE gk.pack SET max_live = 1 WHERE name = 'app_read'").await.unwrap();
+    let session = lab.minted(&Mint::default()).await;
+    let other = Session::new();
+    assert_eq!(refusal(lab.mint(&other, &Mint::default()).await), "53400");
+    assert!(!lab.role_exists(&other).await);
+    assert_eq!(lab.mint(&session, &Mint::generation(2)).await.unwrap().outcome, "rearmed");
+    lab.end(&session).await;
+    assert!(lab.mint(&other, &Mint::default()).await.is_ok(), "an ended session makes room");
+}
