@@ -54,6 +54,7 @@ const LIBRARIES: [&str; 6] = ["libgssapi-krb5-2", "liblz4-1", "libssl3", "libxml
 /// Sees to it that the tests find a server of each line.
 pub(crate) fn ensure(workspace: &Workspace) -> Outcome {
     let place = reachable_dir(&workspace.target_dir).map_err(Failure::new)?.join("postgres");
+    let _alone = lock(&place)?;
     for line in &LINES {
         let binaries = match installed(&place, line) {
             Some(binaries) => binaries,
@@ -62,6 +63,15 @@ pub(crate) fn ensure(workspace: &Workspace) -> Outcome {
         eprintln!("   PostgreSQL {} in {}", binaries.version(), binaries.dir().display());
     }
     Ok(())
+}
+
+/// Waits for a second `cargo xtask` that is unpacking at the same time.
+fn lock(place: &Path) -> Outcome<fs::File> {
+    let in_place = |error: std::io::Error| Failure::new(format!("in {}: {error}", place.display()));
+    fs::create_dir_all(place).map_err(in_place)?;
+    let file = fs::File::create(place.join("lock")).map_err(in_place)?;
+    file.lock().map_err(in_place)?;
+    Ok(file)
 }
 
 /// What the tests will find: what was unpacked, then what the system has.
