@@ -9,3 +9,5 @@ pub mod config;
 pub mod http;
 pub mod machine;
 pub mod policy;
+pub mod store;
+pub mod wakeups;
