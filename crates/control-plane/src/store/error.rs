@@ -50,6 +50,11 @@ impl StoreError {
         }
     }
 
+    /// A statement that always gives a row gave none.
+    pub(super) fn no_row() -> Self {
+        Self::BadRow { entity: "answer", column: "all", source: "the statement gave no row".into() }
+    }
+
     /// The failure of an INSERT into the audit log.
     pub(super) fn audit(error: tokio_postgres::Error) -> Self {
         match Self::from(error) {

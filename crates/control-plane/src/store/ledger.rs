@@ -156,11 +156,7 @@ impl Ledger {
 
     /// Runs one statement that always gives a row.
     pub(super) async fn one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, StoreError> {
-        self.opt(sql, params).await?.ok_or_else(|| StoreError::BadRow {
-            entity: "answer",
-            column: "all",
-            source: "the statement gave no row".into(),
-        })
+        self.opt(sql, params).await?.ok_or_else(StoreError::no_row)
     }
 
     fn pool(&self, lane: Lane) -> &Pool {

@@ -26,12 +26,14 @@
 //! | [`status::status`], [`status::gauges`] | numbers for `/v1/status` and `/metrics` |
 //! | [`scan::run`], [`scan::tidy`] | what the clocks call: expiry, lost jobs, housekeeping |
 
+pub mod actors;
 mod error;
 mod ledger;
 mod migrate;
 mod random;
 mod row;
 pub mod sessions;
+pub mod tokens;
 mod tx;
 
 pub use error::StoreError;

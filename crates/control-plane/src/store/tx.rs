@@ -190,6 +190,10 @@ impl AuditedTx {
         Ok(self.query(sql, params).await?.into_iter().next())
     }
 
+    pub(super) async fn one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, StoreError> {
+        self.opt(sql, params).await?.ok_or_else(StoreError::no_row)
+    }
+
     /// Somebody to wake once it is committed.
     pub(super) fn wake(&mut self, wake: Wake) {
         self.wakes.push(wake);
