@@ -28,6 +28,7 @@
 
 pub mod actors;
 mod error;
+pub mod jobs;
 mod ledger;
 mod migrate;
 mod random;

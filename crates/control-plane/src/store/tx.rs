@@ -214,6 +214,13 @@ impl AuditedTx {
         Some(Recorded(self))
     }
 
+    /// Gives it up at once, locks and all, where a drop would do so a little later.
+    pub(super) async fn rollback(mut self) -> Result<(), StoreError> {
+        self.client().batch_execute("ROLLBACK").await?;
+        drop(self.client.take());
+        Ok(())
+    }
+
     fn push(&mut self, event: Event) {
         let id = random::event_id(self.ledger.randomness(), self.at, self.events.len());
         self.events.push(event.at(id, self.at, &self.origin));

@@ -1,0 +1,228 @@
+//! Carrying out a verdict. What changes a session is committed with its event; what only moves the job is not an event.
+
+use std::time::Duration;
+
+use gk_shared::audit::AuditAction;
+use gk_shared::problem::ErrorCode;
+use gk_shared::session::EndReason;
+use gk_shared::wire::session::SessionFailure;
+use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
+
+use super::complete::{Completion, Locked};
+use super::verdict::Verdict;
+use crate::store::random::jittered;
+use crate::store::sessions::end::{Why, want_absent};
+use crate::store::{AuditedTx, Event, Ledger, Recorded, StoreError};
+use crate::wakeups::Wake;
+
+/// An end that was tried so often goes to the lane of those that keep failing.
+const PATIENCE: i32 = 3;
+
+pub(super) async fn apply(
+    ledger: &Ledger,
+    mut tx: AuditedTx,
+    job: &Locked,
+    verdict: Verdict,
+) -> Result<Completion, StoreError> {
+    tx.wake(Wake::Session(job.session));
+    let recorded = match verdict {
+        Verdict::Stale => return Ok(Completion::Stale),
+        Verdict::WrongOutcome => return Ok(Completion::WrongOutcome),
+        Verdict::Done => {
+            tx.rollback().await?;
+            return finish(ledger, job).await;
+        }
+        Verdict::Again { error, retry_in } => {
+            tx.rollback().await?;
+            return again(ledger, job, error, retry_in).await;
+        }
+        Verdict::Ready { expires_at, sealed } => ready(tx, job, expires_at, &sealed).await?,
+        Verdict::Extended { expires_at } => extended(tx, job, expires_at).await?,
+        Verdict::NotExtended(error) => not_extended(tx, job, &error).await?,
+        Verdict::Cut { dropped, blocked, retry_in } => {
+            let retry_in = jittered(ledger.randomness(), retry_in);
+            cut(tx, job, (dropped, blocked), retry_in).await?
+        }
+        Verdict::Failed(error) => failed(tx, job, error).await?,
+        Verdict::Refused(code) => {
+            refused(tx, job, code).await?.commit().await?;
+            return Ok(Completion::Refused(code));
+        }
+    };
+    recorded.commit().await?;
+    Ok(Completion::Taken)
+}
+
+/// The CTE by which every statement below closes its job in the same flight.
+macro_rules! done {
+    () => {
+        "WITH done AS (UPDATE jobs SET state = 'done', finished_at = now(), result_digest = $2 WHERE id = $1) "
+    };
+}
+
+/// Never later than granted, whatever the agent says; the two seconds are for clocks that differ a little.
+const READY: &str = concat!(
+    "-- jobs::complete_ready\n",
+    done!(),
+    "UPDATE sessions SET observed = 'armed', observed_generation = $4, observed_at = now(), backends = 0,
+        ready_at = coalesce(ready_at, now()), sealed_credential = $5,
+        expires_at = least($6, now() + make_interval(secs => $7 + 2))
+     WHERE id = $3 RETURNING expires_at"
+);
+
+async fn ready(tx: AuditedTx, job: &Locked, expires_at: Timestamp, sealed: &str) -> Result<Recorded, StoreError> {
+    let generation = job.held.lease_generation;
+    let ttl = f64::from(job.ttl_seconds);
+    let params: [&(dyn ToSql + Sync); 7] = [
+        &job.job.uuid(),
+        &job.digest.as_slice(),
+        &job.session.uuid(),
+        &generation,
+        &sealed,
+        &expires_at,
+        &ttl,
+    ];
+    tx.query(READY, &params).await?;
+    let event = Event::new(AuditAction::SessionCreated, job.session)
+        .fact("target", &job.target_name)
+        .fact("database_user", &job.held.role)
+        .fact("expires_at", expires_at)
+        .fact("generation", generation);
+    Ok(tx.record(event.because_of(&job.correlation)))
+}
+
+const EXTENDED: &str = concat!(
+    "-- jobs::complete_extended\n",
+    done!(),
+    "UPDATE sessions SET expires_at = least($4, now() + make_interval(secs => $5 + 2)) WHERE id = $3"
+);
+
+async fn extended(tx: AuditedTx, job: &Locked, expires_at: Timestamp) -> Result<Recorded, StoreError> {
+    let ttl = f64::from(job.ttl_seconds);
+    let params: [&(dyn ToSql + Sync); 5] =
+        [&job.job.uuid(), &job.digest.as_slice(), &job.session.uuid(), &expires_at, &ttl];
+    tx.query(EXTENDED, &params).await?;
+    let event = Event::new(AuditAction::SessionExtended, job.session).fact("step", "done").fact("expires_at", expires_at);
+    Ok(tx.record(event.because_of(&job.correlation)))
+}
+
+const DONE: &str = concat!("-- jobs::complete_done\n", done!(), "SELECT 1");
+
+async fn close(tx: &AuditedTx, job: &Locked) -> Result<(), StoreError> {
+    tx.query(DONE, &[&job.job.uuid(), &job.digest.as_slice()]).await.map(drop)
+}
+
+async fn not_extended(tx: AuditedTx, job: &Locked, error: &SessionFailure) -> Result<Recorded, StoreError> {
+    close(&tx, job).await?;
+    let event = Event::new(AuditAction::SessionExtended, job.session)
+        .failed()
+        .fact("step", "refused")
+        .fact("code", &error.code)
+        .fact("message", &error.message);
+    Ok(tx.record(event.because_of(&job.correlation)))
+}
+
+const CUT: &str = "-- jobs::complete_cut
+    WITH j AS (
+        UPDATE jobs SET state = CASE WHEN $4 THEN 'done' ELSE 'queued' END, result_digest = $2,
+            finished_at = CASE WHEN $4 THEN now() END, lane = CASE WHEN $4 THEN lane ELSE 2 END,
+            run_at = now() + make_interval(secs => $6)
+        WHERE id = $1
+    )
+    UPDATE sessions SET cut_at = coalesce(cut_at, now()), backends = 0, observed_at = now(), blocked = $5,
+        observed = CASE WHEN $4 THEN 'absent' ELSE 'disarmed' END, ended_at = CASE WHEN $4 THEN now() END,
+        error = CASE WHEN end_reason = 'failed' THEN error END
+    WHERE id = $3";
+
+async fn cut(
+    tx: AuditedTx,
+    job: &Locked,
+    (dropped, blocked): (bool, Option<String>),
+    retry_in: Duration,
+) -> Result<Recorded, StoreError> {
+    let params: [&(dyn ToSql + Sync); 6] = [
+        &job.job.uuid(),
+        &job.digest.as_slice(),
+        &job.session.uuid(),
+        &dropped,
+        &blocked,
+        &retry_in.as_secs_f64(),
+    ];
+    tx.query(CUT, &params).await?;
+    let event = |action| Event::new(action, job.session).because_of(&job.correlation);
+    let mut events = Vec::new();
+    if !job.held.cut {
+        events.push(event(AuditAction::SessionCut).fact("target", &job.target_name));
+    }
+    if dropped {
+        events.push(event(AuditAction::SessionCleaned).fact("database_user", &job.held.role));
+    } else if !job.held.cut || blocked.is_some() {
+        events.extend(blocked.map(|why| event(AuditAction::SessionQuarantined).fact("blocked", why)));
+    } else {
+        events.push(event(AuditAction::SessionCut).fact("blocked", "no longer"));
+    }
+    Ok(tx.record_all(events).expect("one of the three branches gave an event, or the cut before them did"))
+}
+
+async fn failed(mut tx: AuditedTx, job: &Locked, error: SessionFailure) -> Result<Recorded, StoreError> {
+    close(&tx, job).await?;
+    let by = tx.origin().name().to_owned();
+    let why = Why { reason: EndReason::Failed, by, error: Some(error), note: None };
+    let events = want_absent(&mut tx, &[job.session], &why).await?;
+    Ok(tx.record_all(events).expect("the locked session is wanted, so wanting it absent is an event"))
+}
+
+async fn refused(tx: AuditedTx, job: &Locked, code: ErrorCode) -> Result<Recorded, StoreError> {
+    let error =
+        SessionFailure { code: code.as_str().into(), message: code.meaning().into(), retryable: code.retryable() };
+    let event = Event::new(AuditAction::AgentRefused, job.session)
+        .denied()
+        .because_of(&job.correlation)
+        .fact("code", code.as_str())
+        .fact("agent", tx.origin().name());
+    Ok(failed(tx, job, error).await?.and(event))
+}
+
+const FINISH: &str = "-- jobs::finish
+    UPDATE jobs SET state = 'done', finished_at = now(), result_digest = $2
+    WHERE id = $1 AND state = 'leased' AND lease_generation = $3 AND attempt = $4 RETURNING id";
+
+async fn finish(ledger: &Ledger, job: &Locked) -> Result<Completion, StoreError> {
+    let params: [&(dyn ToSql + Sync); 4] =
+        [&job.job.uuid(), &job.digest.as_slice(), &job.held.lease_generation, &job.held.attempt];
+    let rows = ledger.query(FINISH, &params).await?;
+    Ok(if rows.is_empty() { Completion::Stale } else { Completion::Taken })
+}
+
+/// An attempt counts each lease, so it fences like the token does.
+const AGAIN: &str = "-- jobs::again
+    WITH j AS (
+        UPDATE jobs SET state = 'queued', result_digest = $2, run_at = now() + make_interval(secs => $3),
+            lane = CASE WHEN kind = 'revoke' AND attempt >= $6 THEN 2 ELSE lane END
+        WHERE id = $1 AND state = 'leased' AND lease_generation = $4 AND attempt = $5
+        RETURNING session_id
+    )
+    UPDATE sessions s SET error = coalesce($7, error) FROM j WHERE s.id = j.session_id RETURNING s.id";
+
+async fn again(
+    ledger: &Ledger,
+    job: &Locked,
+    error: Option<SessionFailure>,
+    retry_in: Duration,
+) -> Result<Completion, StoreError> {
+    let pause = jittered(ledger.randomness(), retry_in).as_secs_f64();
+    let error = error.map(|error| serde_json::json!(error));
+    let params: [&(dyn ToSql + Sync); 7] = [
+        &job.job.uuid(),
+        &job.digest.as_slice(),
+        &pause,
+        &job.held.lease_generation,
+        &job.held.attempt,
+        &PATIENCE,
+        &error,
+    ];
+    let rows = ledger.query(AGAIN, &params).await?;
+    ledger.wakeups().wake(Wake::Session(job.session));
+    Ok(if rows.is_empty() { Completion::Stale } else { Completion::Taken })
+}

@@ -1,0 +1,183 @@
+//! Claiming jobs: one statement finds them, fences their sessions and leases them.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use gk_shared::ids::{JobId, SessionId, TargetId};
+use gk_shared::names::TargetName;
+use gk_shared::wire::job::{
+    ClaimJobs, CreateSessionJob, ExtendSessionJob, Job, LeasedJob, Requester, RevokeSessionJob,
+};
+use tokio::time::Instant;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::{LEASE, TARGET_CAP};
+use crate::store::random::lease_token;
+use crate::store::row::Reader;
+use crate::store::tokens::AgentIdentity;
+use crate::store::{Lane, Ledger, StoreError};
+use crate::wakeups::Wake;
+
+/// The longest that a claim waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Leases jobs to the agent, ends before beginnings; waits for some if there are none.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn claim(ledger: &Ledger, agent: &AgentIdentity, ask: &ClaimJobs) -> Result<Vec<LeasedJob>, StoreError> {
+    let until = Instant::now() + Duration::from_millis(ask.wait_ms.into()).min(LONGEST_WAIT);
+    let jobs = claim_now(ledger, agent, ask).await?;
+    if !jobs.is_empty() || ask.wait_ms == 0 {
+        return Ok(jobs);
+    }
+    let mut listener = ledger.wakeups().listen(&wakes(ledger, agent).await?);
+    loop {
+        let jobs = claim_now(ledger, agent, ask).await?;
+        let left = until.saturating_duration_since(Instant::now());
+        if !jobs.is_empty() || left.is_zero() {
+            return Ok(jobs);
+        }
+        listener.wait(left).await;
+    }
+}
+
+const TARGETS: &str = "-- jobs::claim_targets
+    SELECT target_id FROM agent_targets WHERE agent_id = $1";
+
+async fn wakes(ledger: &Ledger, agent: &AgentIdentity) -> Result<Vec<Wake>, StoreError> {
+    let rows = ledger.query_in(Lane::Ending, TARGETS, &[&agent.id.uuid()]).await?;
+    let id = |row: &Row| Reader::new(row, "target").id("target_id", TargetId::from_uuid);
+    rows.iter().map(|row| id(row).map(Wake::Jobs)).collect()
+}
+
+/// `mine` are the agent's targets, those first whose oldest job waits longest. A job that its session no longer needs
+/// is passed over here and tidied up elsewhere. The session's row has the last word: if its intent changed while this
+/// statement ran, the UPDATE of `fenced` finds nothing and the job stays where it was.
+const CLAIM: &str = "-- jobs::claim
+    WITH mine AS MATERIALIZED (
+        SELECT t.id, t.name, (
+            SELECT count(*) FROM jobs l WHERE l.target_id = t.id AND l.lane = 1 AND l.state = 'leased' AND l.run_at > now()
+        ) AS busy
+        FROM agent_targets x JOIN targets t ON t.id = x.target_id
+        WHERE x.agent_id = $1 AND t.name <> ALL ($2)
+    ), work AS MATERIALIZED (
+        SELECT m.id, m.busy, l.lane, (
+            SELECT min(j.run_at) FROM jobs j
+            WHERE j.target_id = m.id AND j.lane = l.lane AND j.state IN ('queued', 'leased')
+        ) AS oldest
+        FROM mine m CROSS JOIN (VALUES (0::smallint), (1::smallint), (2::smallint)) l (lane)
+    ), ends AS MATERIALIZED (
+        SELECT j.* FROM (SELECT * FROM work WHERE lane <> 1 AND oldest <= now() ORDER BY lane, oldest) w
+        CROSS JOIN LATERAL (
+            SELECT j.id, j.session_id, j.kind FROM jobs j JOIN sessions s ON s.id = j.session_id
+            WHERE j.target_id = w.id AND j.lane = w.lane AND j.state IN ('queued', 'leased') AND j.run_at <= now()
+              AND CASE j.kind WHEN 'revoke' THEN s.desired = 'absent' AND s.ended_at IS NULL
+                              ELSE s.desired = 'present' AND s.observed = 'armed' END
+            ORDER BY j.run_at LIMIT $3 FOR UPDATE OF j SKIP LOCKED
+        ) j
+        LIMIT $3
+    ), beginnings AS MATERIALIZED (
+        SELECT j.* FROM (SELECT * FROM work WHERE lane = 1 AND oldest <= now() ORDER BY oldest) w
+        CROSS JOIN LATERAL (
+            SELECT j.id, j.session_id, j.kind FROM jobs j JOIN sessions s ON s.id = j.session_id
+            WHERE j.target_id = w.id AND j.lane = 1 AND j.state IN ('queued', 'leased') AND j.run_at <= now()
+              AND s.desired = 'present' AND s.ready_at IS NULL
+            ORDER BY j.run_at LIMIT least($4, greatest(0, $5 - w.busy)) FOR UPDATE OF j SKIP LOCKED
+        ) j
+        LIMIT $4
+    ), due AS (
+        SELECT *, row_number() OVER () AS place FROM (SELECT * FROM ends UNION ALL SELECT * FROM beginnings) d
+    ), fenced AS (
+        UPDATE sessions s SET generation = s.generation + 1 FROM beginnings b
+        WHERE s.id = b.session_id AND s.desired = 'present'
+        RETURNING s.id, s.generation
+    ), leased AS (
+        UPDATE jobs j SET state = 'leased', run_at = now() + make_interval(secs => $6), agent_id = $1,
+            lease_token = ($7::text[])[d.place], lease_generation = coalesce(f.generation, s.generation),
+            attempt = j.attempt + 1, result_digest = NULL
+        FROM due d JOIN sessions s ON s.id = d.session_id LEFT JOIN fenced f ON f.id = d.session_id
+        WHERE j.id = d.id AND (d.kind <> 'create' OR f.id IS NOT NULL)
+        RETURNING j.*, d.place
+    ), seen AS (
+        UPDATE agents SET last_seen_at = now()
+        WHERE id = $1 AND coalesce(last_seen_at < now() - interval '5 seconds', true)
+    )
+    SELECT j.id, j.kind, j.session_id, j.correlation_id, j.lease_token, j.lease_generation, j.attempt,
+        coalesce(j.ttl_seconds, s.ttl_seconds) AS ttl_seconds, m.name AS target, s.pack, s.pack_version, s.pack_digest,
+        s.max_connections, s.reason, s.end_reason, s.recipient_key, a.name AS requester, a.email
+    FROM leased j JOIN sessions s ON s.id = j.session_id JOIN actors a ON a.id = s.actor_id JOIN mine m ON m.id = j.target_id
+    ORDER BY j.place";
+
+async fn claim_now(ledger: &Ledger, agent: &AgentIdentity, ask: &ClaimJobs) -> Result<Vec<LeasedJob>, StoreError> {
+    let slots = usize::from(ask.create_slots) + usize::from(ask.revoke_slots);
+    let tokens: Vec<String> = (0..slots.min(MOST)).map(|_| lease_token(ledger.randomness())).collect();
+    let ends = i64::from(ask.revoke_slots).min(MOST_OF_A_LANE);
+    let beginnings = i64::from(ask.create_slots).min(MOST_OF_A_LANE);
+    let except: Vec<&str> = ask.except_targets.iter().map(TargetName::as_str).collect();
+    let lease = LEASE.as_secs_f64();
+    let params: [&(dyn ToSql + Sync); 7] =
+        [&agent.id.uuid(), &except, &ends, &beginnings, &TARGET_CAP, &lease, &tokens];
+    // The reserve: an agent that waits to end sessions is not held up by those who ask for new ones.
+    let rows = ledger.query_in(Lane::Ending, CLAIM, &params).await?;
+    rows.iter().map(leased).collect()
+}
+
+/// Jobs of one lane that one claim gets at most, whatever it asks for.
+const MOST_OF_A_LANE: i64 = 128;
+const MOST: usize = 256;
+
+fn leased(row: &Row) -> Result<LeasedJob, StoreError> {
+    let row = Reader::new(row, "job");
+    Ok(LeasedJob {
+        job: job(&row)?,
+        lease_token: row.get("lease_token")?,
+        lease_ms: u64::try_from(LEASE.as_millis()).expect("a lease is seconds"),
+        generation: row.get("lease_generation")?,
+        attempt: row.get("attempt")?,
+    })
+}
+
+fn job(row: &Reader<'_>) -> Result<Job, StoreError> {
+    let id = row.id("id", JobId::from_uuid)?;
+    let session_id = row.id("session_id", SessionId::from_uuid)?;
+    let correlation_id = row.get("correlation_id")?;
+    let target = row.parse("target")?;
+    match row.get("kind")? {
+        "create" => create(row, (id, session_id, correlation_id, target)).map(Job::CreateSession),
+        "revoke" => {
+            let reason = row.parse("end_reason")?;
+            Ok(Job::RevokeSession(RevokeSessionJob { id, correlation_id, session_id, target, reason }))
+        }
+        "extend" => {
+            let ttl_seconds = row.narrow("ttl_seconds")?;
+            Ok(Job::ExtendSession(ExtendSessionJob { id, correlation_id, session_id, target, ttl_seconds }))
+        }
+        other => Err(row.bad("kind", format!("`{other}` is no kind of job"))),
+    }
+}
+
+fn create(
+    row: &Reader<'_>,
+    (id, session_id, correlation_id, target): (JobId, SessionId, String, TargetName),
+) -> Result<CreateSessionJob, StoreError> {
+    let connections: Option<i32> = row.get("max_connections")?;
+    let max_connections =
+        connections.map(u16::try_from).transpose().map_err(|error| row.bad("max_connections", error))?;
+    let key: &[u8] = row.get("recipient_key")?;
+    Ok(CreateSessionJob {
+        id,
+        correlation_id,
+        session_id,
+        target,
+        role: row.parse("pack")?,
+        pack_version: row.get("pack_version")?,
+        pack_digest: row.get("pack_digest")?,
+        ttl_seconds: row.narrow("ttl_seconds")?,
+        max_connections,
+        requester: Requester { user_id: row.get("requester")?, email: row.get("email")? },
+        reason: row.get("reason")?,
+        recipient_public_key: base64::engine::general_purpose::STANDARD.encode(key),
+    })
+}

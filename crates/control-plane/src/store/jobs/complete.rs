@@ -1,0 +1,130 @@
+//! Taking the result of a job: compare-and-set on the lease, then what the verdict says, in one transaction.
+
+use gk_shared::ids::{JobId, SessionId, TargetId};
+use gk_shared::problem::ErrorCode;
+use gk_shared::wire::job::{CompleteJob, JobOutcome};
+use sha2::{Digest as _, Sha256};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::apply;
+use super::verdict::{Held, Verdict, decide};
+use crate::store::row::Reader;
+use crate::store::tokens::AgentIdentity;
+use crate::store::{Lane, Ledger, Origin, StoreError};
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completion {
+    /// It was taken.
+    Taken,
+    /// It was taken before; this one changed nothing.
+    Repeated,
+    /// The lease is not the agent's any more, or the session's intent has changed. Nothing changed.
+    Stale,
+    /// The agent broke a rule; the session is being ended. The code to answer with.
+    Refused(ErrorCode),
+    /// This kind of job has no such result. Nothing changed.
+    WrongOutcome,
+}
+
+/// A job with its session, locked.
+pub(super) struct Locked {
+    pub(super) job: JobId,
+    pub(super) session: SessionId,
+    pub(super) target: TargetId,
+    pub(super) target_name: String,
+    pub(super) correlation: String,
+    pub(super) ttl_seconds: i32,
+    pub(super) digest: [u8; 32],
+    pub(super) held: Held,
+}
+
+const LOCK: &str = "-- jobs::complete_lock
+    SELECT j.kind, j.state, j.agent_id, j.lease_token, j.lease_generation, j.result_digest, j.attempt,
+        j.correlation_id, coalesce(j.ttl_seconds, s.ttl_seconds) AS ttl_seconds, s.id AS session_id, s.target_id,
+        t.name AS target, s.desired, s.generation, s.cut_at IS NOT NULL AS cut, s.ended_at IS NOT NULL AS ended,
+        s.blocked, s.provision_deadline <= now() AS late
+    FROM jobs j JOIN sessions s ON s.id = j.session_id JOIN targets t ON t.id = s.target_id
+    WHERE j.id = $1 FOR UPDATE OF j, s";
+
+/// Takes the result that an agent reports.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn complete(
+    ledger: &Ledger,
+    agent: &AgentIdentity,
+    origin: Origin,
+    (id, report): (JobId, &CompleteJob),
+) -> Result<Completion, StoreError> {
+    let lane = match report.outcome {
+        JobOutcome::Ended { .. } => Lane::Ending,
+        JobOutcome::Minted { .. } | JobOutcome::Extended { .. } | JobOutcome::Refused { .. } => Lane::Normal,
+    };
+    let tx = ledger.begin(lane, origin).await?;
+    let Some(row) = tx.opt(LOCK, &[&id.uuid()]).await? else { return Ok(Completion::Stale) };
+    let digest = digest(&report.outcome);
+    if let Some(answer) = without_lease(&Reader::new(&row, "job"), agent, (report, &digest))? {
+        return Ok(answer);
+    }
+    let locked = locked(&row, id, digest)?;
+    let verdict = decide(&locked.held, &report.outcome);
+    apply::apply(ledger, tx, &locked, verdict).await
+}
+
+fn digest(outcome: &JobOutcome) -> [u8; 32] {
+    let text = serde_json::to_vec(outcome).expect("an outcome holds only texts, numbers and times");
+    Sha256::digest(text).into()
+}
+
+/// The answer to a report that does not hold the lease; `None` if it does.
+fn without_lease(
+    row: &Reader<'_>,
+    agent: &AgentIdentity,
+    (report, digest): (&CompleteJob, &[u8; 32]),
+) -> Result<Option<Completion>, StoreError> {
+    let holder: Option<Uuid> = row.get("agent_id")?;
+    let token: Option<&str> = row.get("lease_token")?;
+    let generation: Option<i64> = row.get("lease_generation")?;
+    let taken: Option<&[u8]> = row.get("result_digest")?;
+    let same_lease = holder == Some(agent.id.uuid())
+        && token == Some(report.lease_token.as_str())
+        && generation == Some(report.generation);
+    if !same_lease {
+        return Ok(Some(Completion::Stale));
+    }
+    if taken == Some(digest.as_slice()) {
+        return Ok(Some(Completion::Repeated));
+    }
+    let leased = row.get::<&str>("state")? == "leased";
+    Ok(if leased { None } else { Some(Completion::Stale) })
+}
+
+fn locked(row: &Row, job: JobId, digest: [u8; 32]) -> Result<Locked, StoreError> {
+    let row = Reader::new(row, "job");
+    let session = row.id("session_id", SessionId::from_uuid)?;
+    let held = Held {
+        kind: row.parse("kind")?,
+        role: session.role_name(),
+        desired: row.parse("desired")?,
+        generation: row.get("generation")?,
+        lease_generation: row.get("lease_generation")?,
+        attempt: row.get("attempt")?,
+        cut: row.get("cut")?,
+        ended: row.get("ended")?,
+        blocked: row.get("blocked")?,
+        late: row.get("late")?,
+    };
+    Ok(Locked {
+        job,
+        session,
+        target: row.id("target_id", TargetId::from_uuid)?,
+        target_name: row.get("target")?,
+        correlation: row.get("correlation_id")?,
+        ttl_seconds: row.get("ttl_seconds")?,
+        digest,
+        held,
+    })
+}
+

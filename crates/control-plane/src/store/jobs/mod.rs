@@ -1,0 +1,21 @@
+//! Jobs: what agents are asked to do, who may work on which one, and until when.
+//!
+//! A job has one live lease at most. It ends by a result or by time; each lease has a token of its own, and a result
+//! with an older one changes nothing. Jobs are hints: losing them all costs seconds, because the scan makes them anew.
+
+mod apply;
+mod claim;
+mod complete;
+mod renew;
+mod verdict;
+
+pub use claim::claim;
+pub use complete::{Completion, complete};
+pub use renew::renew;
+
+use std::time::Duration;
+
+/// How long a lease holds.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// Sessions that may be in the making on one target at once, so that a dead target cannot fill every agent.
+pub const TARGET_CAP: i64 = 64;
