@@ -3,6 +3,7 @@
 use crate::account::Account;
 use crate::binaries::Binaries;
 use crate::copy::copy_tree;
+use crate::discard::remove_files;
 use crate::error::ClusterError;
 use crate::lock::{DirLock, beside};
 use crate::pidfile::clear_survivor;
@@ -119,14 +120,7 @@ impl Cluster {
 
     /// Removes the cluster with its log and its lock file.
     pub fn remove(self) -> Result<(), ClusterError> {
-        fs::remove_dir_all(&self.data_dir).map_err(ClusterError::io("removing", &self.data_dir))?;
-        for suffix in [".log", ".lock"] {
-            let path = beside(&self.data_dir, suffix);
-            if path.exists() {
-                fs::remove_file(&path).map_err(ClusterError::io("removing", path))?;
-            }
-        }
-        Ok(())
+        remove_files(&self.data_dir)
     }
 }
 

@@ -13,14 +13,20 @@ pub async fn discard(data_dir: &Path) -> Result<(), ClusterError> {
     let data_dir = std::path::absolute(data_dir).map_err(ClusterError::io("resolving", data_dir))?;
     let lock = DirLock::take(&data_dir)?;
     clear_survivor(&data_dir).await?;
-    for dir in [data_dir.clone(), beside(&data_dir, ".partial")] {
+    remove_files(&data_dir)?;
+    drop(lock);
+    Ok(())
+}
+
+/// Removes a cluster at rest with everything that was put beside it. The caller holds its lock.
+pub(crate) fn remove_files(data_dir: &Path) -> Result<(), ClusterError> {
+    for dir in [data_dir.to_path_buf(), beside(data_dir, ".partial")] {
         gone(fs::remove_dir_all(&dir)).map_err(ClusterError::io("removing", &dir))?;
     }
     for suffix in [".log", ".log.1", ".password", ".lock"] {
-        let path = beside(&data_dir, suffix);
+        let path = beside(data_dir, suffix);
         gone(fs::remove_file(&path)).map_err(ClusterError::io("removing", path))?;
     }
-    drop(lock);
     Ok(())
 }
 
