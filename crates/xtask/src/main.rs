@@ -7,6 +7,7 @@
 #![expect(clippy::print_stderr, reason = "a task runner talks to the person who ran it")]
 
 mod coverage;
+mod demo;
 mod deps;
 mod gates;
 mod openapi;
@@ -32,6 +33,7 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Coverage(coverage::CoverageArgs),
+    Demo(demo::DemoArgs),
     Deps(deps::DepsArgs),
     Openapi(openapi::OpenapiArgs),
     ReleaseSql(release_sql::ReleaseSqlArgs),
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = Workspace::find().and_then(|workspace| match args.command {
         Command::Coverage(args) => args.run(&workspace),
+        Command::Demo(args) => args.run(&workspace),
         Command::Deps(args) => args.run(&workspace),
         Command::Openapi(args) => args.run(&workspace),
         Command::ReleaseSql(args) => args.run(&workspace),

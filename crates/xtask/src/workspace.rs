@@ -25,11 +25,9 @@ struct Located {
 impl Workspace {
     /// Asks Cargo.
     pub(crate) fn find() -> Outcome<Self> {
-        #[expect(clippy::disallowed_methods, reason = "Cargo says in its environment which Cargo it is")]
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        // The path this program was built at, unless the workspace has moved since; then where it is run.
-        let start = if here.exists() { here } else { PathBuf::from(".") };
+        let cargo = told_by_cargo("CARGO").unwrap_or_else(|| "cargo".into());
+        // Our own manifest's directory, or where a program that was not started by Cargo stands.
+        let start = told_by_cargo("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
         let text = output(program(&cargo, &start).args(["metadata", "--no-deps", "--format-version=1"]))?;
         let located: Located =
             serde_json::from_str(&text).map_err(|error| Failure::new(format!("reading `cargo metadata`: {error}")))?;
@@ -49,4 +47,9 @@ impl Workspace {
         command.args(args);
         command
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "Cargo tells what it starts where it is by the environment")]
+fn told_by_cargo(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
