@@ -1,0 +1,31 @@
+//! What ends `gk dev`: Ctrl-C, `kill`, or the terminal that goes away.
+
+use super::error::DevError;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that ask for an orderly stop. From the moment it exists, none of them kills the process.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    pub(crate) fn catch() -> Result<Self, DevError> {
+        let catch = |kind| signal(kind).map_err(DevError::io("catching", "signals"));
+        Ok(Self {
+            interrupt: catch(SignalKind::interrupt())?,
+            terminate: catch(SignalKind::terminate())?,
+            hangup: catch(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
