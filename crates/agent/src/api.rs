@@ -1,0 +1,274 @@
+//! The control plane as the agent talks to it: claim, renew, complete, heartbeat, observe.
+//!
+//! Always holds: no redirect is followed (the token stays here), every call has a time-out, and a job that this build
+//! cannot read is told apart from the ones it can, so that a newer control plane never stops an older agent.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use gk_shared::ids::JobId;
+use gk_shared::problem::{ErrorCode, Problem};
+use gk_shared::secret::BearerToken;
+use gk_shared::wire::agent::{Heartbeat, HeartbeatAnswer, Intents, Observation};
+use gk_shared::wire::job::{ClaimJobs, CompleteJob, CompletedJob, LeasedJob, RenewJob, RenewedJob};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::{AgentConfig, PlaneUrl, TokenSource};
+
+/// How long the control plane may take over what it need not wait for.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Added to the wait of a long poll.
+const CLAIM_SLACK: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// An answer is never larger.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
+/// Why a call gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No answer.
+    #[error("the control plane does not answer: {0}")]
+    Unreachable(String),
+    /// A refusal.
+    #[error("the control plane refused: {} ({})", .0.detail, .0.code)]
+    Refused(Box<Problem>),
+    /// An answer that is none of ours.
+    #[error("the control plane's answer cannot be read: {0}")]
+    Malformed(String),
+}
+
+impl ApiError {
+    /// Whether the job is somebody else's by now.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        match self {
+            Self::Refused(problem) => problem.status == 409,
+            Self::Unreachable(_) | Self::Malformed(_) => false,
+        }
+    }
+
+    /// Whether the same call may go through later.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused(problem) => problem.retryable || problem.status >= 500 || problem.status == 429,
+            Self::Malformed(_) => false,
+        }
+    }
+}
+
+/// A job of an answer: one that can be read, or one that a newer control plane may understand.
+#[derive(Debug)]
+pub enum Claimed {
+    /// A job to do.
+    Job(Box<LeasedJob>),
+    /// A job of an unknown kind or shape, to be refused.
+    Unknown(UnknownJob),
+}
+
+/// As much of a job as is needed to refuse it.
+#[derive(Debug)]
+pub struct UnknownJob {
+    /// The job.
+    pub id: JobId,
+    /// The lease held.
+    pub lease_token: String,
+    /// The generation held.
+    pub generation: i64,
+    /// Why it cannot be read.
+    pub why: String,
+}
+
+/// A client of one control plane.
+#[derive(Debug)]
+pub struct PlaneClient {
+    base: PlaneUrl,
+    source: TokenSource,
+    token: RwLock<BearerToken>,
+    http: reqwest::Client,
+}
+
+impl PlaneClient {
+    /// A client; nothing is connected before it is used.
+    ///
+    /// # Errors
+    /// When the TLS backend or the system's trust store cannot be used.
+    pub fn new(config: &AgentConfig) -> Result<Self, ApiError> {
+        // Somebody else in this process may have installed it already; it is the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("gk-agent/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_keepalive(Duration::from_secs(15))
+            .redirect(reqwest::redirect::Policy::none());
+        if config.control_plane.is_loopback() {
+            // A proxy has no business with the loopback interface.
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| ApiError::Unreachable(error.to_string()))?;
+        let token = RwLock::new(config.token.token().clone());
+        Ok(Self { base: config.control_plane.clone(), source: config.token.clone(), token, http })
+    }
+
+    /// Waits for jobs, up to the claim's own wait.
+    ///
+    /// # Errors
+    /// No answer, a refusal, or an answer without jobs in it.
+    pub async fn claim(&self, claim: &ClaimJobs) -> Result<Vec<Claimed>, ApiError> {
+        #[derive(serde::Deserialize)]
+        struct Raw {
+            jobs: Vec<serde_json::Value>,
+        }
+        let timeout = Duration::from_millis(claim.wait_ms.into()) + CLAIM_SLACK;
+        let raw: Raw = self.post("/v1/agent/jobs/claim", claim, Call { timeout, request_id: None }).await?;
+        Ok(raw.jobs.into_iter().filter_map(read_job).collect())
+    }
+
+    /// Holds a job for longer.
+    ///
+    /// # Errors
+    /// [`ApiError::is_stale`] when it is lost.
+    pub async fn renew(&self, job: JobId, renewal: &RenewJob, request_id: &str) -> Result<RenewedJob, ApiError> {
+        self.post(&format!("/v1/agent/jobs/{job}/renew"), renewal, Call::short(request_id)).await
+    }
+
+    /// Reports how a job went.
+    ///
+    /// # Errors
+    /// [`ApiError::is_stale`] when it is lost.
+    pub async fn complete(&self, job: JobId, result: &CompleteJob, request_id: &str) -> Result<CompletedJob, ApiError> {
+        self.post(&format!("/v1/agent/jobs/{job}/complete"), result, Call::short(request_id)).await
+    }
+
+    /// Says that the agent lives, and how its targets are.
+    ///
+    /// # Errors
+    /// No answer or a refusal.
+    pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<HeartbeatAnswer, ApiError> {
+        self.post("/v1/agent/heartbeat", beat, Call { timeout: CALL_TIMEOUT, request_id: None }).await
+    }
+
+    /// Says what is on a target, and learns what is wanted of it.
+    ///
+    /// # Errors
+    /// No answer or a refusal.
+    pub async fn observe(&self, seen: &Observation) -> Result<Intents, ApiError> {
+        self.post("/v1/agent/observe", seen, Call { timeout: CALL_TIMEOUT, request_id: None }).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        call: Call<'_>,
+    ) -> Result<T, ApiError> {
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = self.send(path, body, &call, &token).await?;
+        let answer = match answer.status().as_u16() {
+            401 => match self.source.renewed(&token) {
+                Some(renewed) => {
+                    *self.token.write().unwrap_or_else(PoisonError::into_inner) = renewed.clone();
+                    self.send(path, body, &call, &renewed).await?
+                }
+                None => answer,
+            },
+            _ => answer,
+        };
+        read_answer(answer).await
+    }
+
+    async fn send(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        call: &Call<'_>,
+        token: &BearerToken,
+    ) -> Result<reqwest::Response, ApiError> {
+        let mut request =
+            self.http.post(self.base.at(path)).bearer_auth(token.expose()).timeout(call.timeout).json(body);
+        if let Some(id) = call.request_id {
+            request = request.header("x-request-id", id);
+        }
+        request.send().await.map_err(|error| ApiError::Unreachable(reason(&error)))
+    }
+}
+
+/// What differs from call to call.
+struct Call<'a> {
+    timeout: Duration,
+    request_id: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    fn short(request_id: &'a str) -> Self {
+        Self { timeout: CALL_TIMEOUT, request_id: Some(request_id) }
+    }
+}
+
+/// The innermost cause says what happened; what stands around it repeats the URL.
+fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+async fn read_answer<T: DeserializeOwned>(mut answer: reqwest::Response) -> Result<T, ApiError> {
+    let status = answer.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| ApiError::Unreachable(reason(&error)))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(ApiError::Malformed("it is larger than 8 MiB".to_owned()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return serde_json::from_slice(&body).map_err(|error| ApiError::Malformed(error.to_string()));
+    }
+    let problem = serde_json::from_slice(&body).unwrap_or_else(|_| {
+        let mut problem =
+            Problem::new(ErrorCode::Internal, format!("status {} without an explanation", status.as_u16()));
+        problem.status = status.as_u16();
+        problem.retryable = status.is_server_error();
+        problem
+    });
+    Err(ApiError::Refused(Box::new(problem)))
+}
+
+/// Reads one job of a claim's answer. One that has no id or lease cannot even be refused: its lease runs out.
+fn read_job(raw: serde_json::Value) -> Option<Claimed> {
+    let text = |value: Option<&serde_json::Value>| value?.as_str().map(str::to_owned);
+    let id = text(raw.get("job").and_then(|job| job.get("id")));
+    let (lease_token, generation) =
+        (text(raw.get("leaseToken")), raw.get("generation").and_then(serde_json::Value::as_i64));
+    match serde_json::from_value::<LeasedJob>(raw) {
+        Ok(job) => Some(Claimed::Job(Box::new(job))),
+        Err(error) => {
+            tracing::warn!(%error, "a job of an unknown kind; is the control plane newer than this agent?");
+            let id = id?.parse().ok()?;
+            let why = error.to_string();
+            Some(Claimed::Unknown(UnknownJob { id, lease_token: lease_token?, generation: generation?, why }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_of_an_unknown_kind_keeps_what_is_needed_to_refuse_it() {
+        let id = JobId::from_parts(1_700_000_000_000, [1; 10]);
+        let raw = serde_json::json!({"job": {"kind": "freeze_session", "id": id}, "leaseToken": "ab", "generation": 3});
+        match read_job(raw) {
+            Some(Claimed::Unknown(job)) => {
+                assert_eq!((job.id, job.lease_token.as_str(), job.generation), (id, "ab", 3))
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(read_job(serde_json::json!({"job": 7})).is_none());
+    }
+}

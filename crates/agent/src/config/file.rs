@@ -1,0 +1,167 @@
+//! `agent.toml`: which settings there are, and what each may hold.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use gk_shared::dsn::SslMode;
+use gk_shared::names::TargetName;
+use gk_shared::problem::ErrorCode;
+use gk_shared::secret::Password;
+use toml::de::DeTable;
+
+use super::fault::Faults;
+use super::safe_file::{FileFault, read_config, read_password, read_token};
+use super::table::{Document, Table};
+use super::{PlaneUrl, PlaneUrlError, TargetConfig, TokenSource};
+use crate::provider::postgres::scram;
+
+const KEYS: &[&str] = &["control_plane", "token_file", "slots", "listen", "poll_interval_ms", "[[target]]"];
+const TARGET_KEYS: &[&str] = &[
+    "name",
+    "host",
+    "port",
+    "database",
+    "user",
+    "password_file",
+    "sslmode",
+    "advertise_host",
+    "advertise_port",
+    "advertise_sslmode",
+    "scram_iterations",
+];
+
+/// What a file says. What it does not say is filled in from the environment or with the usual value.
+#[derive(Default)]
+pub(super) struct FileSettings {
+    pub(super) control_plane: Option<PlaneUrl>,
+    pub(super) token: Option<TokenSource>,
+    pub(super) targets: Vec<TargetConfig>,
+    pub(super) slots: Option<u16>,
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) poll_interval: Option<Duration>,
+    /// There are `[[target]]` tables, usable or not.
+    pub(super) names_targets: bool,
+    /// There is a `token_file`, usable or not.
+    pub(super) names_token: bool,
+    /// There is a `control_plane`, usable or not.
+    pub(super) names_plane: bool,
+}
+
+/// Reads the file.
+pub(super) fn read(path: &Path, faults: &mut Faults) -> FileSettings {
+    match read_config(path) {
+        Ok(text) => parse(&Document { path, text: &text }, faults),
+        Err(FileFault { code, text }) => {
+            faults.add(code, path.display().to_string(), text);
+            FileSettings { names_targets: true, names_token: true, names_plane: true, ..FileSettings::default() }
+        }
+    }
+}
+
+/// Reads the file's text. Secret files that it names are read, too.
+fn parse(document: &Document<'_>, faults: &mut Faults) -> FileSettings {
+    let root = match DeTable::parse(document.text) {
+        Ok(root) => root,
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            faults.add(ErrorCode::ConfigInvalid, document.place(at, "syntax"), error.message());
+            return FileSettings {
+                names_targets: true,
+                names_token: true,
+                names_plane: true,
+                ..FileSettings::default()
+            };
+        }
+    };
+    let mut table = Table::new(document, "", root);
+    let mut settings = FileSettings::default();
+    if let Some(found) = table.text("control_plane", faults) {
+        settings.names_plane = true;
+        settings.control_plane = plane(&found.value, found.place, faults);
+    }
+    if let Some(found) = table.path("token_file", faults) {
+        settings.names_token = true;
+        match read_token(&found.value) {
+            Ok(token) => settings.token = Some(TokenSource::File { path: found.value, token }),
+            Err(FileFault { code, text }) => faults.add(code, found.place, text),
+        }
+    }
+    settings.slots = table.number("slots", (1, 256), faults).and_then(|slots| slots.try_into().ok());
+    settings.listen = table.parsed("listen", faults).map(|found| found.value);
+    let interval = table.number("poll_interval_ms", (10, 60_000), faults);
+    settings.poll_interval = interval.map(|ms| Duration::from_millis(ms.into()));
+    for one in table.tables("target", "target.", faults) {
+        settings.names_targets = true;
+        settings.targets.extend(target(one, faults));
+    }
+    table.finish(KEYS, faults);
+    settings
+}
+
+/// The control plane's address.
+pub(super) fn plane(text: &str, place: String, faults: &mut Faults) -> Option<PlaneUrl> {
+    let error = match text.parse() {
+        Ok(url) => return Some(url),
+        Err(error) => error,
+    };
+    let code = match error {
+        PlaneUrlError::Insecure => ErrorCode::InsecureUrl,
+        PlaneUrlError::Malformed => ErrorCode::ConfigInvalid,
+    };
+    faults.add(code, place, error.to_string());
+    None
+}
+
+fn target(mut table: Table<'_, '_>, faults: &mut Faults) -> Option<TargetConfig> {
+    table.require("name", "every target needs a name, as the control plane knows it", faults);
+    table.require("database", "every target needs the database that sessions are for", faults);
+    let name = table.parsed::<TargetName>("name", faults).map(|found| found.value);
+    let host = table.text("host", faults).map_or("127.0.0.1".to_owned(), |found| found.value);
+    let port = port(&mut table, "port", faults).unwrap_or(5432);
+    let database = table.text("database", faults).map(|found| found.value);
+    let user = table.text("user", faults).map_or("gk_agent".to_owned(), |found| found.value);
+    let password = password(&mut table, faults);
+    tls(&mut table, faults);
+    let advertise_host = table.text("advertise_host", faults).map_or_else(|| host.clone(), |found| found.value);
+    let advertise_port = self::port(&mut table, "advertise_port", faults).unwrap_or(port);
+    let advertise_sslmode = table.parsed::<SslMode>("advertise_sslmode", faults).map(|found| found.value);
+    let scram_iterations =
+        table.number("scram_iterations", (1, scram::MOST_ITERATIONS), faults).unwrap_or(scram::DEFAULT_ITERATIONS);
+    table.finish(TARGET_KEYS, faults);
+    Some(TargetConfig {
+        name: name?,
+        host,
+        port,
+        database: database?,
+        user,
+        password,
+        advertise_host,
+        advertise_port,
+        advertise_sslmode,
+        scram_iterations,
+    })
+}
+
+fn port(table: &mut Table<'_, '_>, key: &str, faults: &mut Faults) -> Option<u16> {
+    table.number(key, (1, 65_535), faults).and_then(|port| port.try_into().ok())
+}
+
+fn password(table: &mut Table<'_, '_>, faults: &mut Faults) -> Option<Password> {
+    let found = table.path("password_file", faults)?;
+    match read_password(&found.value) {
+        Ok(password) => Some(password),
+        Err(FileFault { code, text }) => {
+            faults.add(code, found.place, text);
+            None
+        }
+    }
+}
+
+fn tls(table: &mut Table<'_, '_>, faults: &mut Faults) {
+    if let Some(found) = table.parsed::<SslMode>("sslmode", faults)
+        && let Err(text) = super::read::plain_enough(found.value)
+    {
+        faults.add(ErrorCode::ConfigInvalid, found.place, text);
+    }
+}

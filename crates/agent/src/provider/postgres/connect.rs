@@ -1,0 +1,124 @@
+//! Connections to one target: how they are opened, what every one of them is set to, and the pools they wait in.
+//!
+//! Always holds: a session of ours reports a commit only when it is durable, waits for no lock longer than 3 s and runs
+//! no statement longer than 10 s; the settings travel with the start of the session, so they win over `ALTER ROLE … SET`.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, NoTls};
+
+use crate::config::TargetConfig;
+use crate::provider::error::{Failure, ProviderError};
+
+/// How long opening a connection may take.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call waits for a free connection.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections for making sessions: a mint costs the target CPU, so a few keep it busy.
+const WORK_CONNECTIONS: usize = 4;
+/// Connections that only ends, sweeps and looks use, so that they never wait behind mints.
+const URGENT_CONNECTIONS: usize = 2;
+
+const SETTINGS: &str = "-c synchronous_commit=on -c statement_timeout=10000 -c lock_timeout=3000 \
+                        -c idle_in_transaction_session_timeout=10000 -c client_min_messages=warning -c datestyle=ISO";
+/// The deadman's one statement runs for as long as there is something to watch, and must outlive its client.
+const DEADMAN_SETTINGS: &str = "-c synchronous_commit=on -c statement_timeout=0 -c lock_timeout=3000 \
+                                -c idle_in_transaction_session_timeout=0 -c client_connection_check_interval=0 \
+                                -c client_min_messages=error -c datestyle=ISO";
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Calls of helpers.
+    Helpers,
+    /// `CALL gk.deadman(…)`.
+    Deadman,
+}
+
+/// The pools of one target.
+#[derive(Debug, Clone)]
+pub(super) struct Pools {
+    /// For making sessions.
+    pub(super) work: Pool,
+    /// For ending them and for looking.
+    pub(super) urgent: Pool,
+}
+
+impl Pools {
+    pub(super) fn new(target: &TargetConfig) -> Self {
+        Self { work: pool(target, WORK_CONNECTIONS), urgent: pool(target, URGENT_CONNECTIONS) }
+    }
+}
+
+fn pool(target: &TargetConfig, size: usize) -> Pool {
+    let config = settings(target, &target.database, Purpose::Helpers);
+    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    Pool::builder(manager)
+        .max_size(size)
+        .runtime(Runtime::Tokio1)
+        .create_timeout(Some(CONNECT_TIMEOUT))
+        .wait_timeout(Some(WAIT_TIMEOUT))
+        .recycle_timeout(Some(CONNECT_TIMEOUT))
+        .build()
+        .expect("a runtime is named, which is all that building a pool asks for")
+}
+
+/// The driver's settings for a connection to `database` on this target.
+fn settings(target: &TargetConfig, database: &str, purpose: Purpose) -> tokio_postgres::Config {
+    let mut config = tokio_postgres::Config::new();
+    let options = match purpose {
+        Purpose::Helpers => SETTINGS,
+        Purpose::Deadman => DEADMAN_SETTINGS,
+    };
+    config
+        .host(&target.host)
+        .port(target.port)
+        .dbname(database)
+        .user(&target.user)
+        .application_name("gk-agent")
+        .options(options)
+        .ssl_mode(SslMode::Disable)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .keepalives(true)
+        .keepalives_idle(Duration::from_secs(5))
+        .keepalives_interval(Duration::from_secs(2))
+        .keepalives_retries(3)
+        .tcp_user_timeout(Duration::from_secs(10));
+    if let Some(password) = &target.password {
+        config.password(password.expose());
+    }
+    config
+}
+
+/// Opens one connection outside the pools; it closes when the client is dropped.
+pub(super) async fn open(target: &TargetConfig, database: &str, purpose: Purpose) -> Result<Client, ProviderError> {
+    let config = settings(target, database, purpose);
+    let opened = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
+    let (client, connection) =
+        opened.map_err(|_| ProviderError::new(Failure::Unreachable, "no connection within 5 s"))??;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to the target broke");
+        }
+    });
+    Ok(client)
+}
+
+impl From<PoolError> for ProviderError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => Self::from(error),
+            PoolError::Timeout(TimeoutType::Wait) => {
+                Self::new(Failure::Busy, "all of the agent's connections to the target are in use")
+            }
+            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
+                Self::new(Failure::Unreachable, "no connection within 5 s")
+            }
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                Self::new(Failure::Unreachable, format!("no connection: {error}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! End: disarm, kill until nobody is left, look again, drop. The order is what makes it a proof.
+//!
+//! Always holds: disarm is committed before anything else is tried, because NOLOGIN stops nobody until then; the calls
+//! are sent together, each a transaction of its own, so the usual end costs two round trips and the target's settle
+//! time; no connection is held while waiting.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::{join, join4};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+
+use super::elsewhere::clean_elsewhere;
+use super::retry::{Budget, retrying};
+use super::{PostgresTarget, name_session, not_about_packs, one, query};
+use crate::provider::error::{Failure, ProviderError};
+use crate::provider::{Act, EndRequest, Ended};
+
+/// How long a target that does not answer is tried before the job goes back to the queue.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How long connections may outlive their signal, and a locked role its disarm, before the job goes back.
+const STUBBORN: Duration = Duration::from_secs(20);
+/// The helpers' settle time, and a little: then the second look is due.
+const SETTLE: Duration = Duration::from_millis(505);
+const AGAIN_SETTLING: Duration = Duration::from_millis(25);
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
+
+const DISARM: &str = "-- provider::end disarm\nSELECT gk.disarm($1, $2)";
+const KILL: &str = "-- provider::end kill\nSELECT gk.kill($1)";
+const REAP: &str = "-- provider::end reap\nSELECT outcome, detail FROM gk.reap($1)";
+
+/// What the target says of a role that is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reaped {
+    /// It is gone.
+    Dropped,
+    /// Connections of it are still there.
+    Busy(String),
+    /// The second look is not due yet.
+    Settling,
+    /// It owns things in other databases.
+    Elsewhere(String),
+    /// Something keeps it.
+    Stuck(String),
+}
+
+/// What the target says of a login that is to be taken away.
+enum Disarmed {
+    /// It is: now it is to be emptied and dropped.
+    Yes(Reaped),
+    /// There is nothing (any more).
+    Gone,
+    /// Its user keeps the role's own row locked.
+    Locked,
+}
+
+pub(super) async fn end(target: &PostgresTarget, request: &EndRequest) -> Result<Ended, ProviderError> {
+    let act = &request.act;
+    let begun = Instant::now();
+    let reaped = loop {
+        let budget = Budget { time: PATIENCE, deadline: act.deadline };
+        match retrying(budget, || disarm(target, act)).await.map_err(not_about_packs)? {
+            Disarmed::Gone => return Ok(Ended::Dropped),
+            Disarmed::Yes(reaped) => break reaped,
+            Disarmed::Locked if begun.elapsed() > STUBBORN / 4 => return Err(locked(target, act).await),
+            Disarmed::Locked => tokio::time::sleep(LONGEST_LOOK).await,
+        }
+    };
+    finish(target, act, reaped).await.map_err(not_about_packs)
+}
+
+/// Disarm, kill and a first look in one round trip.
+async fn disarm(target: &PostgresTarget, act: &Act) -> Result<Disarmed, ProviderError> {
+    let client = target.pools.urgent.get().await?;
+    let session = act.session.to_string();
+    let (named, disarmed, killed, reaped) = join4(
+        name_session(&client, &act.correlation),
+        query(&client, DISARM, &[(&session, Type::TEXT), (&act.generation, Type::INT8)]),
+        query(&client, KILL, &[(&session, Type::TEXT)]),
+        query(&client, REAP, &[(&session, Type::TEXT)]),
+    )
+    .await;
+    // In this order: what kill and reap said counts only if the login is off.
+    let outcome: String = one(disarmed?)?.try_get(0)?;
+    named?;
+    match outcome.as_str() {
+        "absent" | "dropped" => Ok(Disarmed::Gone),
+        "blocked" => Ok(Disarmed::Locked),
+        "disarmed" => both(killed, reaped).map(Disarmed::Yes),
+        other => Err(ProviderError::new(Failure::HelpersMissing, format!("gk.disarm gave `{other}`"))),
+    }
+}
+
+/// Kill and look once more, in one round trip.
+async fn kill_and_reap(target: &PostgresTarget, act: &Act) -> Result<Reaped, ProviderError> {
+    let client = target.pools.urgent.get().await?;
+    let session = act.session.to_string();
+    let (killed, reaped) =
+        join(query(&client, KILL, &[(&session, Type::TEXT)]), query(&client, REAP, &[(&session, Type::TEXT)])).await;
+    both(killed, reaped)
+}
+
+fn both(
+    killed: Result<Vec<Row>, ProviderError>,
+    reaped: Result<Vec<Row>, ProviderError>,
+) -> Result<Reaped, ProviderError> {
+    let signalled: i32 = one(killed?)?.try_get(0)?;
+    let reaped = read_reap(&one(reaped?)?)?;
+    tracing::debug!(signalled, ?reaped, "the login is off");
+    Ok(reaped)
+}
+
+pub(super) async fn reap(client: &Client, session: &str) -> Result<Reaped, ProviderError> {
+    read_reap(&one(query(client, REAP, &[(&session, Type::TEXT)]).await?)?)
+}
+
+fn read_reap(row: &Row) -> Result<Reaped, ProviderError> {
+    let (outcome, detail): (String, String) = (row.try_get("outcome")?, row.try_get("detail")?);
+    match outcome.as_str() {
+        "dropped" => Ok(Reaped::Dropped),
+        "busy" => Ok(Reaped::Busy(detail)),
+        "settling" => Ok(Reaped::Settling),
+        "elsewhere" => Ok(Reaped::Elsewhere(detail)),
+        "stuck" => Ok(Reaped::Stuck(detail)),
+        other => Err(ProviderError::new(Failure::HelpersMissing, format!("gk.reap gave `{other}`"))),
+    }
+}
+
+/// From the first look to the last.
+async fn finish(target: &PostgresTarget, act: &Act, first: Reaped) -> Result<Ended, ProviderError> {
+    let begun = Instant::now();
+    let (mut pause, mut settled, mut cleaned) = (FIRST_LOOK, false, false);
+    let mut reaped = first;
+    loop {
+        let wait = match reaped {
+            Reaped::Dropped => return Ok(Ended::Dropped),
+            Reaped::Stuck(detail) => return Ok(Ended::Blocked(detail)),
+            Reaped::Elsewhere(detail) if cleaned => return Ok(Ended::Blocked(detail)),
+            Reaped::Elsewhere(detail) => {
+                cleaned = true;
+                if let Err(error) = clean_elsewhere(target, act.session, &detail).await {
+                    return Ok(Ended::Blocked(format!("{detail} ({error})")));
+                }
+                Duration::ZERO
+            }
+            Reaped::Settling if settled => AGAIN_SETTLING,
+            Reaped::Settling => {
+                settled = true;
+                SETTLE
+            }
+            Reaped::Busy(detail) if begun.elapsed() > STUBBORN => {
+                return Err(ProviderError::new(Failure::Busy, format!("the login is off, but {detail}")));
+            }
+            Reaped::Busy(_) => {
+                settled = false;
+                pause = (pause * 2).min(LONGEST_LOOK);
+                pause / 2
+            }
+        };
+        tokio::time::sleep(wait).await;
+        let budget = Budget { time: PATIENCE, deadline: act.deadline };
+        reaped = retrying(budget, || kill_and_reap(target, act)).await?;
+    }
+}
+
+/// The error for a role whose own row its user keeps locked: no rights and no connections, but a login until its end.
+async fn locked(target: &PostgresTarget, act: &Act) -> ProviderError {
+    let sql = "-- provider::end locked\nSELECT detail FROM gk.observe() WHERE session = $1";
+    let session = act.session.to_string();
+    let told = async {
+        let client = target.pools.urgent.get().await?;
+        let row = one(query(&client, sql, &[(&session, Type::TEXT)]).await?)?;
+        Ok::<Option<String>, ProviderError>(row.try_get(0)?)
+    };
+    let detail = told.await.ok().flatten().unwrap_or_else(|| "the role's own row is locked".to_owned());
+    ProviderError::new(Failure::Busy, detail)
+}

@@ -1,0 +1,116 @@
+//! Mint: makes a login whose password the target never learns.
+//!
+//! Always holds: what travels is the verifier; a repeat carries the same generation and the same verifier, so an answer
+//! that was lost is simply asked for again; and nothing comes into force after the caller's lease.
+
+use std::time::{Duration, Instant};
+
+use gk_shared::dsn::{DsnParts, PgDsn};
+use gk_shared::ids::SessionId;
+use gk_shared::secret::{Password, SecretDsn};
+use jiff::Timestamp;
+use rand::Rng as _;
+use tokio_postgres::types::Type;
+
+use super::retry::{Budget, retrying};
+use super::{PostgresTarget, not_after, one, query_as, scram};
+use crate::provider::error::{Failure, ProviderError};
+use crate::provider::{MintRequest, Minted};
+
+/// How long it is tried before the job goes back to the queue.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+const SQL: &str = "-- provider::mint\n\
+    SELECT role_name, valid_until, outcome \
+    FROM gk.mint($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8), $9, $10)";
+
+pub(super) async fn mint(target: &PostgresTarget, request: &MintRequest) -> Result<Minted, ProviderError> {
+    let (password, verifier) = fresh_secret(target.config.scram_iterations).await?;
+    let budget = Budget { time: PATIENCE, deadline: request.act.deadline };
+    let (named, valid_until) = retrying(budget, || attempt(target, request, &verifier)).await?;
+    let role = request.act.session.role_name();
+    if named != role.as_str() {
+        let text = format!("the helper made role {named} instead of {role}; the helpers are not ours");
+        return Err(ProviderError::new(Failure::HelpersMissing, text));
+    }
+    let dsn = dsn(target, request.act.session, password)?;
+    Ok(Minted { role, valid_until, dsn })
+}
+
+/// A password and its verifier. Thousands of hash rounds would hold up the reactor, so they run beside it.
+async fn fresh_secret(iterations: u32) -> Result<(Password, String), ProviderError> {
+    let made = tokio::task::spawn_blocking(move || {
+        let mut rng = rand::rng();
+        let password = Password::generate(&mut |bytes| rng.fill_bytes(bytes));
+        let mut salt = [0_u8; 16];
+        rng.fill_bytes(&mut salt);
+        let verifier = scram::verifier(&password, salt, iterations);
+        (password, verifier)
+    });
+    made.await.map_err(|_| ProviderError::new(Failure::Busy, "the agent is shutting down"))
+}
+
+/// One try. A refusal because of the lease is looked into once: the target's clock may have jumped ahead.
+async fn attempt(
+    target: &PostgresTarget,
+    request: &MintRequest,
+    verifier: &str,
+) -> Result<(String, Timestamp), ProviderError> {
+    match call(target, request, verifier).await {
+        Err(error) if error.failure() == Failure::PastLease && !request.act.deadline.over() => {
+            target.clock.forget();
+            call(target, request, verifier).await
+        }
+        other => other,
+    }
+}
+
+async fn call(
+    target: &PostgresTarget,
+    request: &MintRequest,
+    verifier: &str,
+) -> Result<(String, Timestamp), ProviderError> {
+    let act = &request.act;
+    let now = match target.clock.fresh(Instant::now()) {
+        Some(now) => now,
+        None => target.read_clock(&target.pools.work).await?,
+    };
+    let not_after = not_after(now, act.deadline)?;
+    let client = target.pools.work.get().await?;
+    let rows = query_as(
+        &client,
+        &act.correlation,
+        SQL,
+        &[
+            (&act.session.to_string(), Type::TEXT),
+            (&act.generation, Type::INT8),
+            (&request.pack.as_str(), Type::TEXT),
+            (&request.pack_version, Type::TEXT),
+            (&request.pack_digest, Type::TEXT),
+            (&request.subject, Type::TEXT),
+            (&verifier, Type::TEXT),
+            (&request.ttl.as_secs_f64(), Type::FLOAT8),
+            (&not_after, Type::TIMESTAMPTZ),
+            (&request.max_connections.map(i32::from), Type::INT4),
+        ],
+    )
+    .await?;
+    let row = one(rows)?;
+    let outcome: String = row.try_get("outcome")?;
+    tracing::debug!(session = %act.session, generation = act.generation, outcome, "minted");
+    Ok((row.try_get("role_name")?, row.try_get("valid_until")?))
+}
+
+fn dsn(target: &PostgresTarget, session: SessionId, password: Password) -> Result<SecretDsn, ProviderError> {
+    let config = &target.config;
+    let parts = DsnParts {
+        host: config.advertise_host.clone(),
+        port: config.advertise_port,
+        database: config.database.clone(),
+        user: session.role_name().to_string(),
+        password,
+        application_name: Some(format!("gk:{session}")),
+        sslmode: config.advertise_sslmode,
+    };
+    PgDsn::new(parts).map(|dsn| dsn.to_uri()).map_err(|error| ProviderError::new(Failure::Refused, error.to_string()))
+}

@@ -1,0 +1,173 @@
+//! PostgreSQL as a provider: each verb a file, each of them calls of the helpers in schema `gk` and nothing else.
+
+mod connect;
+mod elsewhere;
+mod end;
+mod extend;
+mod guard;
+mod health;
+mod mint;
+mod observe;
+mod retry;
+pub mod scram;
+pub(crate) mod sqlstate;
+mod sweep;
+
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::Pool;
+use futures_util::future::{BoxFuture, join};
+use gk_shared::ids::SessionId;
+use jiff::Timestamp;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::TargetConfig;
+use crate::provider::clock::TargetClock;
+use crate::provider::error::{Failure, ProviderError};
+use crate::provider::{
+    DatabaseProvider, Deadline, EndRequest, Ended, ExtendRequest, Health, MintRequest, Minted, Observed, Swept, Work,
+};
+
+/// Above the server's own statement_timeout: who answers later than this is gone.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
+/// Taken off a lease: what the claim's answer spent on its way.
+const LEASE_MARGIN: Duration = Duration::from_secs(1);
+/// How many sessions one sweep takes on.
+const SWEEP_LIMIT: i32 = 200;
+
+/// One PostgreSQL database that sessions are made on.
+#[derive(Debug)]
+pub struct PostgresTarget {
+    config: TargetConfig,
+    pools: connect::Pools,
+    clock: TargetClock,
+}
+
+impl PostgresTarget {
+    /// A target; nothing is connected before it is used.
+    #[must_use]
+    pub fn new(config: TargetConfig) -> Self {
+        let pools = connect::Pools::new(&config);
+        Self { config, pools, clock: TargetClock::default() }
+    }
+
+    /// Where it is and how it is reached.
+    #[must_use]
+    pub fn config(&self) -> &TargetConfig {
+        &self.config
+    }
+
+    /// Reads the target's clock.
+    async fn read_clock(&self, pool: &Pool) -> Result<Timestamp, ProviderError> {
+        let client = pool.get().await?;
+        let row = one(query(&client, "-- provider::clock\nSELECT gk.clock()", &[]).await?)?;
+        let told: Timestamp = row.try_get(0)?;
+        self.clock.learn(told, Instant::now());
+        Ok(told)
+    }
+}
+
+impl DatabaseProvider for PostgresTarget {
+    fn mint<'a>(&'a self, request: &'a MintRequest) -> Work<'a, Minted> {
+        Box::pin(mint::mint(self, request))
+    }
+
+    fn end<'a>(&'a self, request: &'a EndRequest) -> Work<'a, Ended> {
+        Box::pin(end::end(self, request))
+    }
+
+    fn extend<'a>(&'a self, request: &'a ExtendRequest) -> Work<'a, Timestamp> {
+        Box::pin(extend::extend(self, request))
+    }
+
+    fn sweep(&self) -> Work<'_, Vec<Swept>> {
+        Box::pin(sweep::sweep(self, SWEEP_LIMIT))
+    }
+
+    fn observe(&self) -> Work<'_, Observed> {
+        Box::pin(observe::observe(self))
+    }
+
+    fn health(&self) -> Work<'_, Health> {
+        Box::pin(health::health(self))
+    }
+
+    fn guard(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
+        Box::pin(guard::guard(self, stop))
+    }
+
+    fn clock(&self) -> &TargetClock {
+        &self.clock
+    }
+}
+
+/// A parameter and its type, so that one round trip does: nothing has to be prepared first.
+type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// Runs one statement and gives its rows.
+async fn query(client: &Client, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, ProviderError> {
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.query_typed(sql, params)).await;
+    answer
+        .map_err(|_| ProviderError::new(Failure::Unreachable, "the target did not answer within 12 s"))?
+        .map_err(ProviderError::from)
+}
+
+/// Runs one statement under the caller's correlation id, which the target's activity view then shows. Both are sent at
+/// once, so that it costs no round trip.
+async fn query_as(
+    client: &Client,
+    correlation: &str,
+    sql: &str,
+    params: &[Param<'_>],
+) -> Result<Vec<Row>, ProviderError> {
+    let (named, rows) = join(name_session(client, correlation), query(client, sql, params)).await;
+    let rows = rows?;
+    named?;
+    Ok(rows)
+}
+
+/// Sets what the target's activity view calls this connection.
+async fn name_session(client: &Client, correlation: &str) -> Result<(), ProviderError> {
+    let name = format!("gk-agent {correlation}");
+    let sql = "-- provider::name_session\nSELECT set_config('application_name', $1, false)";
+    query(client, sql, &[(&name, Type::TEXT)]).await.map(drop)
+}
+
+/// The one row that a helper gives.
+fn one(rows: Vec<Row>) -> Result<Row, ProviderError> {
+    rows.into_iter().next().ok_or_else(|| {
+        ProviderError::new(Failure::HelpersMissing, "a helper gave no row; are the helpers of another version?")
+    })
+}
+
+/// The lease's end by the target's clock. What the claim's answer spent on its way is taken off.
+fn not_after(now: Timestamp, deadline: Deadline) -> Result<Timestamp, ProviderError> {
+    let left = deadline.left().saturating_sub(LEASE_MARGIN);
+    if left.is_zero() {
+        return Err(ProviderError::new(Failure::PastLease, "the lease is over"));
+    }
+    now.checked_add(left).map_err(|error| ProviderError::new(Failure::Refused, error.to_string()))
+}
+
+/// Where no pack is named, a refusal is not about one.
+fn not_about_packs(error: ProviderError) -> ProviderError {
+    match error.failure() {
+        Failure::PackRefused => ProviderError::new(Failure::Refused, error.to_string()),
+        Failure::Unreachable
+        | Failure::Busy
+        | Failure::Fenced
+        | Failure::PastLease
+        | Failure::ForeignRole
+        | Failure::RoleReplaced
+        | Failure::HelpersMissing
+        | Failure::Refused => error,
+    }
+}
+
+/// A session id out of the target's books; none of ours is what somebody else put there.
+fn session_in(row: &Row, column: &str) -> Result<Option<SessionId>, ProviderError> {
+    let text: Option<String> = row.try_get(column)?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}

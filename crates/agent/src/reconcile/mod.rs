@@ -1,0 +1,118 @@
+//! Reconcile: what is on a target held against what should be, every few seconds, whatever became of the jobs.
+//!
+//! Always holds: what is over by the target's own clock is ended without asking anybody, also while the control plane
+//! is away; what is unknown is left alone until its own end; nothing is ever made here.
+
+mod act;
+mod expiry;
+mod report;
+mod timers;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gk_shared::wire::agent::{ObservedRole, RoleState};
+use rand::RngExt as _;
+use tokio_util::sync::CancellationToken;
+
+pub use timers::Timers;
+
+use crate::api::PlaneClient;
+use crate::metrics::Metrics;
+use crate::provider::{Observed, ProviderError};
+use crate::target::{Look, Target};
+
+/// How often a target is looked at.
+const EVERY: Duration = Duration::from_secs(5);
+/// A clock that moves further than this against ours has jumped.
+const JUMP: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
+
+/// What keeps one target as it should be.
+#[derive(Clone)]
+pub struct Reconciler {
+    /// The control plane.
+    pub api: Arc<PlaneClient>,
+    /// The target.
+    pub target: Arc<Target>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Reconciler {
+    /// Looks, reports and acts until `stop` is cancelled.
+    pub async fn run(self, stop: CancellationToken) {
+        let own = futures_util::future::join3(
+            self.look_again_and_again(stop.clone()),
+            expiry::run(Arc::clone(&self.target), Arc::clone(&self.metrics), stop.clone()),
+            self.target.provider.guard(stop),
+        );
+        own.await;
+    }
+
+    async fn look_again_and_again(&self, stop: CancellationToken) {
+        loop {
+            let looked = tokio::select! {
+                () = stop.cancelled() => return,
+                looked = self.look() => looked,
+            };
+            if let Err(error) = looked {
+                tracing::warn!(target_name = %self.target.name, %error, "the target cannot be looked at");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(jittered(EVERY)) => {}
+                () = self.target.look_now.notified() => {}
+            }
+        }
+    }
+
+    /// One round: look, tell, act.
+    async fn look(&self) -> Result<(), ProviderError> {
+        let began = Instant::now();
+        let observed = self.target.provider.observe().await;
+        self.target.heard(&observed);
+        let observed = observed?;
+        self.target.saw(seen(&observed.roles), began);
+        self.metrics.observed(&self.target.name, &observed);
+        if observed.clock_jump.abs() > JUMP {
+            tracing::warn!(
+                target_name = %self.target.name, jump_ms = observed.clock_jump.as_millis(),
+                "the target's clock jumped; sessions end on time all the same"
+            );
+        }
+        self.tell(&observed).await;
+        Ok(())
+    }
+
+    /// Tells the control plane, and does what it answers. Its silence stops nothing.
+    async fn tell(&self, observed: &Observed) {
+        let dropped = self.target.unreported();
+        for page in report::pages(&self.target.name, observed, &dropped) {
+            match self.api.observe(&page).await {
+                Ok(intents) => {
+                    self.target.told(&page.dropped);
+                    act::act(&self.target, &page.roles, &intents);
+                }
+                Err(error) => {
+                    tracing::debug!(target_name = %self.target.name, %error, "the look could not be reported");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What a look means for the timers and for what may have ended by itself.
+fn seen(roles: &[ObservedRole]) -> Look {
+    let ours = |role: &&ObservedRole| match role.state {
+        RoleState::Minted | RoleState::Disarmed | RoleState::Stuck => true,
+        RoleState::Dropped | RoleState::Orphan | RoleState::Replaced => false,
+    };
+    let ends = roles.iter().filter(|role| role.armed).filter_map(|role| Some((role.session_id, role.valid_until?)));
+    Look { live: roles.iter().filter(ours).map(|role| role.session_id).collect(), ends: ends.collect() }
+}
+
+/// Within a tenth of `pause`, so that many agents do not all look at once.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::rng().random_range(0.9..1.1))
+}
