@@ -1,0 +1,137 @@
+//! Looking for a secret where it must not be: in files, in the arguments and environments of processes, in texts.
+//!
+//! A search that finds nothing proves nothing by itself: the same search has to find something that was put there.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Text to look for: as it is, in hex, and in base64 at each of its three alignments.
+#[derive(Clone)]
+pub struct Needle {
+    forms: Vec<Vec<u8>>,
+}
+
+impl Needle {
+    /// Looks for this text.
+    ///
+    /// # Panics
+    /// It is so short that it would be found by chance.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        assert!(text.len() >= 12, "a needle of {} characters is found in any haystack", text.len());
+        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let base64 = (0..3).map(|shift| aligned(text, shift).into_bytes());
+        let forms = [text.as_bytes().to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+        Self { forms: forms.into_iter().chain(base64).collect() }
+    }
+
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        self.forms.iter().any(|form| contains(bytes, form))
+    }
+}
+
+impl fmt::Debug for Needle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Needle([REDACTED])")
+    }
+}
+
+/// The characters of its base64 text that depend on nothing but the text itself, `shift` bytes into a group of three.
+fn aligned(text: &str, shift: usize) -> String {
+    let bytes: Vec<u8> = std::iter::repeat_n(0, shift).chain(text.bytes()).collect();
+    let whole = bytes.len() - bytes.len() % 3;
+    let encoded = BASE64_STANDARD_NO_PAD.encode(&bytes[..whole]);
+    encoded[if shift == 0 { 0 } else { 4 }..].to_owned()
+}
+
+fn contains(bytes: &[u8], form: &[u8]) -> bool {
+    let Some((&first, rest)) = form.split_first() else { return false };
+    let mut from = 0;
+    while let Some(at) = bytes[from..].iter().position(|&byte| byte == first) {
+        let after = from + at + 1;
+        if bytes[after..].starts_with(rest) {
+            return true;
+        }
+        from = after;
+    }
+    false
+}
+
+/// Where something was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(pub String);
+
+/// The files below a directory that contain it. Files that vanish while they are looked for are passed over.
+#[must_use]
+pub fn in_dir(dir: &Path, needle: &Needle) -> Vec<Place> {
+    let (mut found, mut left) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => left.push(path),
+                Ok(kind) if kind.is_file() => found.extend(in_file(&path, needle)),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+    found
+}
+
+fn in_file(path: &Path, needle: &Needle) -> Option<Place> {
+    let bytes = fs::read(path).ok()?;
+    needle.is_in(&bytes).then(|| Place(path.display().to_string()))
+}
+
+/// The text, if it contains it.
+#[must_use]
+pub fn in_text(what: &str, text: &str, needle: &Needle) -> Vec<Place> {
+    if needle.is_in(text.as_bytes()) { vec![Place(what.to_owned())] } else { Vec::new() }
+}
+
+/// Arguments and environments of all processes of this machine that we may look at.
+#[must_use]
+pub fn in_processes(needle: &Needle) -> Vec<Place> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
+    let numbered = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().parse::<u32>().is_ok());
+    let both = |path: PathBuf| ["cmdline", "environ"].map(|file| path.join(file));
+    processes.filter(numbered).flat_map(both).filter_map(|path| in_file(&path, needle)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "k3VnT8sLw0Qz5Xy7Bc9D";
+
+    #[test]
+    fn it_is_found_as_it_is_in_hex_and_in_base64_at_every_alignment() {
+        let needle = Needle::new(SECRET);
+        let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(in_text("hex", &format!("\\x00{hex}"), &needle), [Place("hex".into())]);
+        for before in ["", "a", "ab", "abc", "password:"] {
+            let text = format!("{before}{SECRET}after");
+            assert!(needle.is_in(text.as_bytes()), "{before}");
+            assert!(needle.is_in(BASE64_STANDARD_NO_PAD.encode(&text).as_bytes()), "{before} in base64");
+        }
+        assert!(!needle.is_in(&SECRET.as_bytes()[1..]) && !needle.is_in(b""));
+        assert_eq!(format!("{needle:?}"), "Needle([REDACTED])");
+    }
+
+    #[test]
+    fn it_is_found_in_a_file_deep_down_and_in_the_arguments_of_a_process() {
+        let (needle, dir) = (Needle::new(SECRET), tempfile::tempdir().unwrap());
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        fs::write(dir.path().join("a/b/c"), format!("x{SECRET}")).unwrap();
+        fs::write(dir.path().join("a/d"), "nothing").unwrap();
+        assert_eq!(in_dir(dir.path(), &needle).len(), 1);
+        let mut child = std::process::Command::new("sleep").arg("60").env("HIDDEN", SECRET).spawn().unwrap();
+        let found = in_processes(&needle);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found.iter().any(|place| place.0.ends_with("environ")), "{found:?}");
+    }
+}
