@@ -27,13 +27,18 @@
 //! | [`scan::run`], [`scan::tidy`] | what the clocks call: expiry, lost jobs, housekeeping |
 
 pub mod actors;
+pub mod agents;
+pub mod audit;
 mod error;
 pub mod jobs;
 mod ledger;
 mod migrate;
+pub mod packs;
 mod random;
 mod row;
 pub mod sessions;
+pub mod status;
+pub mod targets;
 pub mod tokens;
 mod tx;
 

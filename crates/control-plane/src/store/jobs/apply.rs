@@ -9,7 +9,7 @@ use gk_shared::wire::session::SessionFailure;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use super::complete::{Completion, Locked};
+use super::complete::{Completion, Locked, Timing};
 use super::verdict::Verdict;
 use crate::store::random::jittered;
 use crate::store::sessions::end::{Why, want_absent};
@@ -26,6 +26,7 @@ pub(super) async fn apply(
     verdict: Verdict,
 ) -> Result<Completion, StoreError> {
     tx.wake(Wake::Session(job.session));
+    let timing = timing(job, &verdict);
     let recorded = match verdict {
         Verdict::Stale => return Ok(Completion::Stale),
         Verdict::WrongOutcome => return Ok(Completion::WrongOutcome),
@@ -51,7 +52,13 @@ pub(super) async fn apply(
         }
     };
     recorded.commit().await?;
-    Ok(Completion::Taken)
+    Ok(Completion::Taken(timing))
+}
+
+fn timing(job: &Locked, verdict: &Verdict) -> Timing {
+    let ready = matches!(verdict, Verdict::Ready { .. });
+    let cut = matches!(verdict, Verdict::Cut { .. }) && !job.held.cut;
+    Timing { create_to_ready: ready.then_some(job.age), end_to_cut: job.ending_for.filter(|_| cut) }
 }
 
 /// The CTE by which every statement below closes its job in the same flight.
@@ -192,7 +199,7 @@ async fn finish(ledger: &Ledger, job: &Locked) -> Result<Completion, StoreError>
     let params: [&(dyn ToSql + Sync); 4] =
         [&job.job.uuid(), &job.digest.as_slice(), &job.held.lease_generation, &job.held.attempt];
     let rows = ledger.query(FINISH, &params).await?;
-    Ok(if rows.is_empty() { Completion::Stale } else { Completion::Taken })
+    Ok(if rows.is_empty() { Completion::Stale } else { Completion::Taken(Timing::default()) })
 }
 
 /// An attempt counts each lease, so it fences like the token does.
@@ -224,5 +231,5 @@ async fn again(
     ];
     let rows = ledger.query(AGAIN, &params).await?;
     ledger.wakeups().wake(Wake::Session(job.session));
-    Ok(if rows.is_empty() { Completion::Stale } else { Completion::Taken })
+    Ok(if rows.is_empty() { Completion::Stale } else { Completion::Taken(Timing::default()) })
 }

@@ -1,6 +1,8 @@
 //! Taking the result of a job: compare-and-set on the lease, then what the verdict says, in one transaction.
 
-use gk_shared::ids::{JobId, SessionId, TargetId};
+use std::time::Duration;
+
+use gk_shared::ids::{JobId, SessionId};
 use gk_shared::problem::ErrorCode;
 use gk_shared::wire::job::{CompleteJob, JobOutcome};
 use sha2::{Digest as _, Sha256};
@@ -8,7 +10,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::apply;
-use super::verdict::{Held, Verdict, decide};
+use super::verdict::{Held, decide};
 use crate::store::row::Reader;
 use crate::store::tokens::AgentIdentity;
 use crate::store::{Lane, Ledger, Origin, StoreError};
@@ -17,7 +19,7 @@ use crate::store::{Lane, Ledger, Origin, StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completion {
     /// It was taken.
-    Taken,
+    Taken(Timing),
     /// It was taken before; this one changed nothing.
     Repeated,
     /// The lease is not the agent's any more, or the session's intent has changed. Nothing changed.
@@ -28,23 +30,35 @@ pub enum Completion {
     WrongOutcome,
 }
 
+/// How long things took, by the ledger's clock, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// From the request to the working credential, if this result brought it.
+    pub create_to_ready: Option<Duration>,
+    /// From the wish to end it to the cut, if this result brought it.
+    pub end_to_cut: Option<Duration>,
+}
+
 /// A job with its session, locked.
 pub(super) struct Locked {
     pub(super) job: JobId,
     pub(super) session: SessionId,
-    pub(super) target: TargetId,
     pub(super) target_name: String,
     pub(super) correlation: String,
     pub(super) ttl_seconds: i32,
     pub(super) digest: [u8; 32],
     pub(super) held: Held,
+    pub(super) age: Duration,
+    pub(super) ending_for: Option<Duration>,
 }
 
 const LOCK: &str = "-- jobs::complete_lock
     SELECT j.kind, j.state, j.agent_id, j.lease_token, j.lease_generation, j.result_digest, j.attempt,
-        j.correlation_id, coalesce(j.ttl_seconds, s.ttl_seconds) AS ttl_seconds, s.id AS session_id, s.target_id,
+        j.correlation_id, coalesce(j.ttl_seconds, s.ttl_seconds) AS ttl_seconds, s.id AS session_id,
         t.name AS target, s.desired, s.generation, s.cut_at IS NOT NULL AS cut, s.ended_at IS NOT NULL AS ended,
-        s.blocked, s.provision_deadline <= now() AS late
+        s.blocked, s.provision_deadline <= now() AS late,
+        extract(epoch FROM now() - s.created_at)::float8 AS age,
+        extract(epoch FROM now() - s.end_wanted_at)::float8 AS ending_for
     FROM jobs j JOIN sessions s ON s.id = j.session_id JOIN targets t ON t.id = s.target_id
     WHERE j.id = $1 FOR UPDATE OF j, s";
 
@@ -119,12 +133,16 @@ fn locked(row: &Row, job: JobId, digest: [u8; 32]) -> Result<Locked, StoreError>
     Ok(Locked {
         job,
         session,
-        target: row.id("target_id", TargetId::from_uuid)?,
         target_name: row.get("target")?,
         correlation: row.get("correlation_id")?,
         ttl_seconds: row.get("ttl_seconds")?,
         digest,
         held,
+        age: seconds(row.get("age")?),
+        ending_for: row.get::<Option<f64>>("ending_for")?.map(seconds),
     })
 }
 
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}

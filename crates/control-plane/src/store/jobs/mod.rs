@@ -10,7 +10,7 @@ mod renew;
 mod verdict;
 
 pub use claim::claim;
-pub use complete::{Completion, complete};
+pub use complete::{Completion, Timing, complete};
 pub use renew::renew;
 
 use std::time::Duration;

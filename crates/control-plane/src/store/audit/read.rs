@@ -1,0 +1,92 @@
+//! Reading the audit log in the order of its chain.
+
+use gk_shared::audit::{AuditAction, AuditRecord, Hash};
+use gk_shared::wire::audit::{AuditPage, Checkpoint};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::store::row::Reader;
+use crate::store::{Ledger, StoreError};
+
+/// Name of the log.
+const ORIGIN: &str = "gatekeeper/default";
+
+/// Which events to read. An answer with a filter has gaps and cannot be verified.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// What it happened to: a session id, a target's name, …
+    pub object: Option<String>,
+    /// Who, as the log writes it: `ada`, `agent:eu-1`, `system`.
+    pub actor: Option<String>,
+    /// What.
+    pub action: Option<AuditAction>,
+}
+
+const EVENTS: &str = "-- audit::events
+    SELECT l.seq, l.prev, l.hash, e.canonical FROM audit_links l JOIN audit_events e ON e.id = l.event_id
+    WHERE l.seq > $1 AND ($2::text IS NULL OR e.object = $2) AND ($3::text IS NULL OR e.actor = $3)
+      AND ($4::text IS NULL OR e.action = $4)
+    ORDER BY l.seq LIMIT $5";
+
+/// The linked events after `after` that match. [`super::seal`] with [`super::Patience::Wait`] before this makes sure
+/// that it shows everything committed by now.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn events(ledger: &Ledger, after: i64, limit: u16, filter: &AuditFilter) -> Result<AuditPage, StoreError> {
+    let action = filter.action.map(AuditAction::as_str);
+    let one_more = i64::from(limit) + 1;
+    let params: [&(dyn ToSql + Sync); 5] = [&after, &filter.object, &filter.actor, &action, &one_more];
+    let rows = ledger.query(EVENTS, &params).await?;
+    let mut events = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+    let more = events.len() > usize::from(limit);
+    events.truncate(usize::from(limit));
+    let next_after = events.last().map_or(after, |last| last.seq);
+    Ok(AuditPage { events, next_after, more, unsealed: unsealed(ledger).await? })
+}
+
+fn record(row: &Row) -> Result<AuditRecord, StoreError> {
+    let row = Reader::new(row, "audit link");
+    Ok(AuditRecord {
+        seq: row.get("seq")?,
+        prev_hash: gk_shared::seal::hex(row.get("prev")?),
+        hash: gk_shared::seal::hex(row.get("hash")?),
+        event: row.get("canonical")?,
+    })
+}
+
+const HEAD: &str = "-- audit::head
+    SELECT seq, hash, linked_at FROM audit_links ORDER BY seq DESC LIMIT 1";
+
+/// Where the log stands.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn checkpoint(ledger: &Ledger) -> Result<Checkpoint, StoreError> {
+    let origin = ORIGIN.to_owned();
+    let Some(row) = ledger.opt(HEAD, &[]).await? else {
+        let hash = Hash::genesis().to_string();
+        return Ok(Checkpoint { origin, size: 0, hash, at: None, signature: None });
+    };
+    let row = Reader::new(&row, "audit link");
+    let hash = gk_shared::seal::hex(row.get("hash")?);
+    Ok(Checkpoint { origin, size: row.get("seq")?, hash, at: Some(row.get("linked_at")?), signature: None })
+}
+
+const UNSEALED: &str = "-- audit::unsealed
+    WITH head AS (
+        SELECT CASE WHEN upto < pg_snapshot_xmax(pg_current_snapshot()) THEN upto ELSE '0'::xid8 END AS lo
+        FROM audit_links ORDER BY seq DESC LIMIT 1
+    )
+    SELECT count(*) AS unsealed FROM audit_events e
+    WHERE e.txid >= coalesce((SELECT lo FROM head), '0'::xid8) AND e.txid < pg_snapshot_xmax(pg_current_snapshot())
+      AND NOT EXISTS (SELECT FROM audit_links l WHERE l.event_id = e.id)";
+
+/// Events that are written and not linked yet.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn unsealed(ledger: &Ledger) -> Result<i64, StoreError> {
+    let row = ledger.one(UNSEALED, &[]).await?;
+    Reader::new(&row, "audit event").get("unsealed")
+}
