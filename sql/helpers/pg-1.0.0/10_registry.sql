@@ -37,6 +37,11 @@ CREATE TABLE IF NOT EXISTS gk.pack (
   PRIMARY KEY (name, version)
 );
 
+-- The application's schemas, as the last bootstrap was told: what the doctor expects every pack to reach.
+CREATE TABLE IF NOT EXISTS gk.app_schema (
+  name name PRIMARY KEY
+);
+
 -- One row per session: what the target itself knows of it, and the fence that late workers run into.
 --   minted    the role may log in
 --   blocked   ended, but the role's row is locked by the user: rights revoked, sessions cut, login ends at valid_until

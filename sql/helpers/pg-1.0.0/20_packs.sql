@@ -110,3 +110,20 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT k.name, k.version, k.digest, k.role_name, k.enabled, gk.pack_fault(k.role_oid, k.role_name)
     FROM gk.pack k ORDER BY k.name, k.version
 $$;
+
+-- Notes which schemas are the application's. DBA only.
+CREATE OR REPLACE FUNCTION gk.set_schemas(p_schemas name[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_bad text;
+BEGIN
+  SELECT string_agg(quote_ident(s), ', ') INTO v_bad FROM unnest(p_schemas) s
+   WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = s);
+  IF v_bad IS NOT NULL THEN
+    RAISE EXCEPTION 'this database has no schema %', v_bad
+      USING ERRCODE = '3F000', HINT = 'Name the schemas that hold the application''s tables.';
+  END IF;
+  DELETE FROM gk.app_schema;
+  INSERT INTO gk.app_schema SELECT DISTINCT s FROM unnest(p_schemas) s;
+END
+$$;

@@ -24,8 +24,14 @@ BEGIN
 END
 $$;
 
--- A session that still runs loses its rights at its next statement. REVOKE costs by the members of the pack from 16
--- on, so it is paid only when somebody is connected.
+-- Does somebody hold the role's rights beside its login? Up to 14 a role may make others members of itself.
+CREATE OR REPLACE FUNCTION gk.is_shared(p_oid oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = p_oid AND m.member <> 'gk_owner'::regrole)
+$$;
+
+-- Whoever still holds the role's rights loses them at the next statement. REVOKE costs by the members of the pack from
+-- 16 on, so it is paid only when there is somebody to lose them, or when the role has to stay.
 CREATE OR REPLACE FUNCTION gk.strip(f gk.fence) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
 DECLARE
@@ -62,7 +68,9 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_shut boolean := gk.shut(f.role_oid, CASE f.state WHEN 'blocked' THEN 1 ELSE 6 END);
 BEGIN
-  IF NOT v_shut OR EXISTS (SELECT FROM gk.backends(f.role_oid)) THEN PERFORM gk.strip(f); END IF;
+  IF NOT v_shut OR gk.is_shared(f.role_oid) OR EXISTS (SELECT FROM gk.backends(f.role_oid)) THEN
+    PERFORM gk.strip(f);
+  END IF;
   PERFORM gk.prepare_kill(f.role_oid);
   IF NOT v_shut THEN
     PERFORM gk.signal(f.role_oid);

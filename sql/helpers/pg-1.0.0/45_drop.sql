@@ -135,6 +135,7 @@ BEGIN
     UPDATE gk.fence x SET state = 'closed', closed_at = clock_timestamp(), tries = 0, next_try_at = NULL
      WHERE x.session = f.session;
   ELSIF v_out IN ('stuck', 'elsewhere') THEN
+    PERFORM gk.strip(f);
     UPDATE gk.fence x SET state = 'stuck', tries = x.tries + 1, detail = left(v_note, 2000),
            next_try_at = clock_timestamp() + make_interval(secs => least(60, 2 ^ least(x.tries, 6)))
      WHERE x.session = f.session;

@@ -10,7 +10,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   v_out text;
-  n     int;
+  n     int := (SELECT count(*) FROM gk.backends(f.role_oid));
 BEGIN
   IF EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = f.role_oid) THEN
     v_out := gk.disarm_row(f, f.gen);
@@ -18,7 +18,7 @@ BEGIN
     v_out := gk.disarm_missing(f, f.gen);
   END IF;
   RETURN QUERY SELECT v_out, coalesce((SELECT x.detail FROM gk.fence x WHERE x.session = f.session), '');
-  n := gk.signal(f.role_oid);  -- those who are in now; who comes before the commit meets the next tick
+  n := greatest(n, gk.signal(f.role_oid));  -- those who are in now; who comes before the commit meets the next tick
   IF n > 0 THEN RETURN QUERY SELECT 'killed'::text, format('%s session(s)', n); END IF;
 END
 $$;

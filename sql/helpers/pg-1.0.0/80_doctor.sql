@@ -51,6 +51,27 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
    WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT' AND d.datallowconn AND NOT d.datistemplate
 $$;
 
+-- The grants by which a pack would reach what it does not reach yet: other owners' tables, and those made since by them.
+-- What it should have on a table is what it has on its other tables.
+CREATE OR REPLACE FUNCTION gk.missing_grants() RETURNS TABLE (object text, grantsql text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  WITH wanted AS (
+    SELECT k.role_oid, k.role_name, coalesce(
+             (SELECT string_agg(DISTINCT a.privilege_type, ', ') FROM pg_catalog.pg_class c, LATERAL aclexplode(c.relacl) a
+               WHERE a.grantee = k.role_oid AND c.relkind <> 'S'),
+             CASE k.name WHEN 'app_write' THEN 'DELETE, INSERT, SELECT, UPDATE' ELSE 'SELECT' END) AS privileges
+      FROM gk.pack k WHERE k.enabled AND gk.pack_fault(k.role_oid, k.role_name) IS NULL
+  ), app AS (
+    SELECT n.oid, n.nspname FROM gk.app_schema s JOIN pg_catalog.pg_namespace n ON n.nspname = s.name
+  )
+  SELECT 'schema ' || quote_ident(a.nspname), format('GRANT USAGE ON SCHEMA %I TO %I;', a.nspname, w.role_name)
+    FROM app a, wanted w WHERE NOT has_schema_privilege(w.role_oid, a.oid, 'USAGE')
+  UNION ALL
+  SELECT c.oid::regclass::text, format('GRANT %s ON %s TO %I;', w.privileges, c.oid::regclass, w.role_name)
+    FROM app a JOIN pg_catalog.pg_class c ON c.relnamespace = a.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f'), wanted w
+   WHERE NOT has_table_privilege(w.role_oid, c.oid, 'SELECT')
+$$;
+
 -- What must hold for the promises to hold.
 CREATE OR REPLACE FUNCTION gk.doctor_core() RETURNS TABLE (check_name text, ok boolean, detail text, mend text)
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -72,6 +93,12 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
          coalesce(string_agg(k.name || ' ' || k.version || ': ' || coalesce(k.fault, CASE WHEN k.enabled THEN 'ready' ELSE 'not enabled' END), '; '), 'none is registered'),
          'Run the bootstrap again; take from a pack''s role what it must not reach.'
     FROM gk.packs() k
+  UNION ALL
+  SELECT 'reach', count(*) = 0,
+         CASE WHEN count(*) = 0 THEN 'every pack reaches every table of ' || coalesce((SELECT string_agg(quote_ident(s.name), ', ') FROM gk.app_schema s), 'no schema')
+              ELSE format('%s tables or schemas are out of a pack''s reach, such as %s', count(*), min(m.object)) END,
+         'As their owner: ' || string_agg(m.grantsql, ' ') || ' -- or run the bootstrap again as a role that may grant on them'
+    FROM (SELECT * FROM gk.missing_grants() ORDER BY 1 LIMIT 50) m
   UNION ALL
   SELECT 'signal', pg_has_role('gk_owner', 'pg_signal_backend', 'USAGE'),
          'pg_signal_backend lets gk_owner end sessions whose role is gone already', 'GRANT pg_signal_backend TO gk_owner;'

@@ -66,6 +66,7 @@ pub fn script(options: &BootstrapOptions) -> String {
     }
     let schemas = literal(&quote::array(options.schemas.iter().map(SchemaName::as_str)));
     push(&mut out, format_args!("SELECT set_config('gk.schemas', {schemas}, true);\n"));
+    out.push_str("SELECT gk.set_schemas(current_setting('gk.schemas')::name[]);\n");
     for pack in &options.packs {
         push_pack(&mut out, pack);
     }

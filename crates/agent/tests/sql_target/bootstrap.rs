@@ -1,7 +1,7 @@
 //! The bootstrap: by whom, how often, in which surroundings; and what the doctor says afterwards.
 
-use crate::lab::{AGENT_PASSWORD, Lab, Mint, Session, mint, options, refusal, refusal_text};
-use gk_agent::bootstrap::{psql_script, script};
+use crate::lab::{AGENT_PASSWORD, Lab, Mint, Session, mint, options, pack, refusal, refusal_text};
+use gk_agent::bootstrap::{BootstrapOptions, SchemaName, psql_script, script};
 use gk_testkit::{TestPg, Version};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -10,6 +10,8 @@ use tokio_postgres::Client;
 on_both_lines!(
     the_bootstrap_may_be_repeated_while_sessions_live,
     a_dba_without_superuser_can_bootstrap_and_sessions_work,
+    tables_of_another_owner_are_named_with_the_grants_they_need,
+    a_schema_that_is_not_there_is_named,
     two_databases_of_one_server_stay_apart,
     psql_runs_the_printed_script,
     surroundings_that_are_not_safe_are_refused,
@@ -79,6 +81,41 @@ async fn a_dba_without_superuser_can_bootstrap_and_sessions_work(version: Versio
                 .get::<_, bool>(0)
         );
     }
+}
+
+async fn tables_of_another_owner_are_named_with_the_grants_they_need(version: Version) {
+    let (pg, dba) = managed_server(version).await;
+    let superuser = pg.superuser("shop").await;
+    let theirs = "CREATE ROLE app_owner NOLOGIN; CREATE SCHEMA app AUTHORIZATION app_owner; SET ROLE app_owner;
+                  CREATE TABLE app.invoices AS SELECT 1 AS id; RESET ROLE";
+    superuser.batch_execute(theirs).await.unwrap();
+    let schemas = vec![SchemaName::public(), "app".parse().unwrap()];
+    let own = script(&BootstrapOptions { schemas, ..options() });
+    let result = dba.batch_execute(&own).await;
+    result.unwrap_or_else(|error| panic!("what cannot be granted must not stop the rest: {error:?}"));
+    let agent = pg.connect("gk_agent", AGENT_PASSWORD, "shop").await.unwrap();
+    let reach = "SELECT ok, detail, mend FROM gk.doctor() WHERE check_name = 'reach'";
+    let row = agent.query_one(reach, &[]).await.unwrap();
+    assert!(!row.get::<_, bool>(0));
+    let mend = row.get::<_, String>(2);
+    let grants = mend.strip_prefix("As their owner: ").unwrap();
+    superuser.batch_execute(&format!("SET ROLE app_owner; {grants}\n; RESET ROLE")).await.unwrap();
+    let row = agent.query_one(reach, &[]).await.unwrap();
+    assert!(row.get::<_, bool>(0), "{}", row.get::<_, String>(1));
+    for (pack_name, may_write) in [("app_read", false), ("app_write", true)] {
+        let session = Session::new();
+        mint(&agent, &session, &Mint { pack: pack(pack_name), ..Mint::default() }).await.unwrap();
+        let user = pg.connect(&session.role, &session.password, "shop").await.unwrap();
+        user.batch_execute("SELECT * FROM app.invoices").await.unwrap();
+        assert_eq!(user.batch_execute("DELETE FROM app.invoices").await.is_ok(), may_write, "{pack_name}");
+    }
+}
+
+async fn a_schema_that_is_not_there_is_named(version: Version) {
+    let (_pg, dba) = managed_server(version).await;
+    let schemas = vec!["nowhere".parse().unwrap()];
+    let text = refusal_text(dba.batch_execute(&script(&BootstrapOptions { schemas, ..options() })).await);
+    assert!(text.contains("no schema nowhere"), "{text}");
 }
 
 async fn two_databases_of_one_server_stay_apart(version: Version) {
@@ -198,7 +235,10 @@ async fn no_verifier_reaches_the_log_beside_the_parameter(version: Version) {
     // a role's row that is locked, so that the inner statement itself fails
     lab.dba.batch_execute(&format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT 2", session.role)).await.unwrap();
     let waiting = lab.mint(&session, &Mint::generation(3)).await;
-    assert_eq!(waiting.as_ref().err().and_then(tokio_postgres::Error::code).map(|code| code.code()), Some("55P03"));
+    assert_eq!(
+        waiting.as_ref().err().and_then(tokio_postgres::Error::code).map(tokio_postgres::error::SqlState::code),
+        Some("55P03")
+    );
     shown += &refusal_text(waiting);
     lab.dba.batch_execute("SET LOCAL statement_timeout = 0").await.unwrap();
     lab.agent.batch_execute("SET statement_timeout = '200ms'").await.unwrap();

@@ -13,6 +13,8 @@ on_both_lines!(
     a_locked_row_of_his_own_role_does_not_keep_him_in,
     a_prepared_change_of_his_own_role_leaves_a_login_without_rights,
     a_direct_grant_of_a_dba_is_told_with_its_mend,
+    a_friend_who_shares_the_role_loses_its_rights_with_it,
+    a_role_that_has_to_stay_keeps_no_right,
     a_function_left_behind_runs_as_nobody,
 );
 
@@ -139,6 +141,31 @@ async fn a_direct_grant_of_a_dba_is_told_with_its_mend(version: Version) {
     let mend = detail.split_once("as a superuser or the grantor: ").unwrap().1.split_once(" (then").unwrap().0;
     lab.dba.batch_execute(mend).await.unwrap();
     lab.reaped(&session, "dropped").await;
+}
+
+/// Up to 14 a role may make others members of itself; here a DBA does it, which later versions allow too.
+async fn a_friend_who_shares_the_role_loses_its_rights_with_it(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = lab.minted(&Mint::default()).await;
+    let share = format!("CREATE ROLE friend LOGIN PASSWORD 'pw'; GRANT {} TO friend", session.role);
+    lab.dba.batch_execute(&share).await.unwrap();
+    let friend = lab.pg.connect("friend", "pw", "app").await.unwrap();
+    friend.batch_execute("SELECT * FROM orders").await.unwrap();
+    assert_eq!(lab.disarm(&session, 2).await.unwrap(), "disarmed");
+    assert_eq!(crate::lab::refusal(friend.batch_execute("SELECT * FROM orders").await), "42501");
+    lab.reaped(&session, "dropped").await;
+}
+
+async fn a_role_that_has_to_stay_keeps_no_right(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = lab.minted(&Mint::default()).await;
+    lab.dba
+        .batch_execute(&format!("CREATE SCHEMA kept; GRANT USAGE ON SCHEMA kept TO {}", session.role))
+        .await
+        .unwrap();
+    lab.disarm(&session, 2).await.unwrap();
+    lab.reaped(&session, "stuck").await;
+    assert!(lab.truth(&format!("SELECT NOT has_table_privilege('{}', 'orders', 'SELECT')", session.role)).await);
 }
 
 /// A SECURITY DEFINER function must not gain power when its maker's role is dropped.

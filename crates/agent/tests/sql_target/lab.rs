@@ -12,6 +12,7 @@ use tokio_postgres::error::SqlState;
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// What every test's data owner puts into its database.
 const DATA: &str = "
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC; -- the default from 15 on
     CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL, note text NOT NULL);
     INSERT INTO orders SELECT g, g % 10, 'note ' || g FROM generate_series(1, 100) g;
     CREATE VIEW recent_orders AS SELECT * FROM orders WHERE id > 90;
