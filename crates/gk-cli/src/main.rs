@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! `gk`: just-in-time access to Postgres, from the terminal.
+
+fn main() -> std::process::ExitCode {
+    gk_cli::run(std::env::args_os().collect())
+}

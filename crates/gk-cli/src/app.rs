@@ -1,0 +1,128 @@
+//! What every command is given: the flags, the environment, the way to answer, and the control plane when it is needed.
+
+use std::cell::OnceCell;
+use std::io::{BufRead as _, IsTerminal as _};
+
+use gk_shared::problem::ErrorCode;
+
+use crate::cli::Globals;
+use crate::client::Client;
+use crate::config::{Paths, Settings, SettingsFlags};
+use crate::context::ContextStore;
+use crate::env::Env;
+use crate::error::CliError;
+use crate::output::{Output, OutputFlags};
+use crate::token::{self, Found, TokenSource};
+
+/// This run of `gk`.
+pub(crate) struct App {
+    /// The environment.
+    pub(crate) env: Env,
+    /// How to answer.
+    pub(crate) out: Output,
+    globals: Globals,
+    token_source: OnceCell<TokenSource>,
+}
+
+impl App {
+    /// A run with these flags in this environment. Reads no file yet.
+    pub(crate) fn new(globals: Globals, env: Env) -> Self {
+        let flags = OutputFlags {
+            json: globals.json,
+            field: globals.field.clone(),
+            quiet: globals.quiet,
+            debug: globals.debug,
+            color: globals.color,
+        };
+        Self { out: Output::new(flags, &env), env, globals, token_source: OnceCell::new() }
+    }
+
+    /// Where files lie.
+    pub(crate) fn paths(&self) -> Result<Paths, CliError> {
+        Ok(Paths::of(&self.env)?)
+    }
+
+    /// The contexts of this user.
+    pub(crate) fn contexts(&self) -> Result<ContextStore, CliError> {
+        Ok(ContextStore::open(&self.env)?)
+    }
+
+    /// The flags that stand over all settings.
+    pub(crate) fn settings_flags(&self) -> SettingsFlags {
+        SettingsFlags { address: self.globals.address.clone(), context: self.globals.context.clone() }
+    }
+
+    /// All settings, read now.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        Settings::read(&self.env, &self.paths()?, &self.settings_flags())
+    }
+
+    /// The token of this run and where it was found.
+    pub(crate) fn token(&self, settings: &Settings) -> Result<Found, CliError> {
+        let context = settings.context.as_ref().map(|found| &found.value);
+        let found = token::find(&self.env, &self.paths()?, context)?.ok_or_else(|| no_token(settings))?;
+        let _ = self.token_source.set(found.source.clone());
+        Ok(found)
+    }
+
+    /// The control plane that the settings name, with the token that was found.
+    pub(crate) fn client(&self) -> Result<Client, CliError> {
+        self.client_for(&self.settings()?)
+    }
+
+    /// The same for settings that were read already.
+    pub(crate) fn client_for(&self, settings: &Settings) -> Result<Client, CliError> {
+        let address = settings.address.as_ref().ok_or_else(no_address)?;
+        let found = self.token(settings)?;
+        self.out.debug(&format!("{} ({}), token from {}", address.value, address.origin, found.source));
+        let client = Client::new(address.value.clone(), Some(found.token));
+        let client = client.map_err(|error| CliError::new(ErrorCode::Internal, error.to_string()))?;
+        Ok(if self.out.debugs() { client.traced(trace) } else { client })
+    }
+
+    /// Adds to a refusal of the token which one it was.
+    pub(crate) fn with_token_source(&self, error: CliError) -> CliError {
+        let refused = [ErrorCode::NotLoggedIn, ErrorCode::TokenInvalid, ErrorCode::TokenExpired];
+        match self.token_source.get() {
+            Some(source) if error.code().is_some_and(|code| refused.contains(&code)) => {
+                error.why(format!("the token came from {source}"))
+            }
+            Some(_) | None => error,
+        }
+    }
+
+    /// Whether questions may be asked.
+    pub(crate) fn may_ask(&self) -> bool {
+        let forbidden = self.globals.no_input || self.env.is_on("GK_NO_INPUT");
+        !forbidden && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Asks for a value that no flag gave, or says which flag is missing.
+    pub(crate) fn ask(&self, flag: &str, question: &str) -> Result<String, CliError> {
+        if !self.may_ask() {
+            return Err(CliError::usage(format!("{flag} is missing")).next(format!("Pass {flag}.")));
+        }
+        crate::output::to_stderr(&format!("{question}: "));
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        match read {
+            Ok(length) if length > 0 => Ok(line.trim().to_owned()),
+            Ok(_) | Err(_) => Err(CliError::usage(format!("{flag} is missing")).next(format!("Pass {flag}."))),
+        }
+    }
+}
+
+fn trace(line: &str) {
+    crate::output::to_stderr(&format!("debug: {}\n", crate::error::plain(line)));
+}
+
+fn no_address() -> CliError {
+    CliError::new(ErrorCode::NotLoggedIn, "no control plane is set")
+        .next("run gk login --with-token --address URL < FILE; or `gk dev` for one on this machine.")
+}
+
+fn no_token(settings: &Settings) -> CliError {
+    let at = settings.address.as_ref().map(|address| format!(" for {}", address.value)).unwrap_or_default();
+    let error = CliError::new(ErrorCode::NotLoggedIn, format!("no token is saved{at}"));
+    error.next("run gk login --with-token < FILE, or set GK_TOKEN_FILE.")
+}

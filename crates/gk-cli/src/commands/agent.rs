@@ -1,0 +1,84 @@
+//! `gk agent`.
+
+use gk_shared::names::{AgentName, TargetName};
+use gk_shared::wire::agent::{AgentView, EnrollAgent};
+use serde_json::json;
+
+use super::session::view::moment;
+use super::token::wire_secs;
+use crate::app::App;
+use crate::arg::checked;
+use crate::credential::write_file;
+use crate::error::{CliError, plain};
+use crate::output::{Answer, table};
+use crate::run::Exit;
+use crate::span::Span;
+
+/// Agents beside the databases (for admins)
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Agent {
+    List(List),
+    Enroll(Enroll),
+}
+
+/// List agents, their targets, and when they were last heard of
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {}
+
+/// Enrol an agent for its targets and print its token, this once
+#[derive(Debug, clap::Args)]
+pub(crate) struct Enroll {
+    /// Name of the agent
+    #[arg(value_name = "NAME", value_parser = checked::<AgentName>)]
+    name: AgentName,
+    /// Target that it serves; may be repeated; those that are new are made
+    #[arg(long = "target", short, value_name = "TARGET", required = true, value_delimiter = ',', value_parser = checked::<TargetName>)]
+    targets: Vec<TargetName>,
+    /// How long its token works; 90d where nothing is said
+    #[arg(long, value_name = "TIME", value_parser = checked::<Span>)]
+    ttl: Option<Span>,
+    /// Write the token into this file, of mode 0600, and not to stdout
+    #[arg(long, value_name = "FILE")]
+    out: Option<std::path::PathBuf>,
+}
+
+pub(crate) async fn run(app: &App, command: Agent) -> Result<Exit, CliError> {
+    match command {
+        Agent::List(List {}) => list(app).await,
+        Agent::Enroll(args) => enroll(app, args).await,
+    }
+}
+
+async fn list(app: &App) -> Result<Exit, CliError> {
+    let seen = app.client()?.agents().await?;
+    let text = table(["AGENT", "STATE", "TARGETS", "VERSION", "SEEN"], seen.agents.iter().map(row));
+    app.out.answer(&Answer::new("gk.agents.v1", &seen, text))?;
+    if seen.agents.is_empty() {
+        app.out.note("no agents; gk agent enroll NAME --target TARGET");
+    }
+    Ok(Exit::OK)
+}
+
+fn row(agent: &AgentView) -> [String; 5] {
+    let targets: Vec<&str> = agent.targets.iter().map(AsRef::as_ref).collect();
+    let state = if agent.online { "online" } else { "offline" };
+    let version = agent.version.as_deref().map(plain).unwrap_or_default();
+    let seen = agent.last_seen_at.map(moment).unwrap_or_default();
+    [agent.name.to_string(), state.to_owned(), targets.join(","), version, seen]
+}
+
+async fn enroll(app: &App, args: Enroll) -> Result<Exit, CliError> {
+    let asked = EnrollAgent { name: args.name, targets: args.targets, ttl_seconds: wire_secs(args.ttl)? };
+    let made = app.client()?.enroll_agent(&asked).await?;
+    match &args.out {
+        Some(path) => {
+            write_file(&app.env.absolute(path), made.token.expose())?;
+            let body = json!({ "agentId": made.agent_id, "name": made.name, "targets": made.targets, "expiresAt": made.expires_at });
+            app.out.answer(&Answer::new("gk.agent.v1", &body, ""))?;
+        }
+        None => app.out.answer(&Answer::new("gk.agent.v1", &made, made.token.expose()))?,
+    }
+    let targets: Vec<&str> = made.targets.iter().map(AsRef::as_ref).collect();
+    app.out.done(&format!("{} serves {} until {}", made.name, targets.join(", "), moment(made.expires_at)));
+    Ok(Exit::OK)
+}

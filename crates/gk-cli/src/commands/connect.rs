@@ -1,0 +1,90 @@
+//! `gk connect`.
+
+use std::ffi::OsString;
+
+use gk_shared::names::TargetName;
+use gk_shared::problem::ErrorCode;
+use gk_shared::ttl::Ttl;
+use gk_shared::wire::catalog::{AllowedRole, TargetView};
+use gk_shared::wire::session::CreateSession;
+
+use super::exec::{as_exec, refuse_nesting, run_on_fresh_session};
+use crate::app::App;
+use crate::arg::checked;
+use crate::client::Client;
+use crate::config::Settings;
+use crate::error::CliError;
+use crate::exec::Plan;
+use crate::request::Wanted;
+use crate::run::Exit;
+
+/// Open psql on a fresh session, and end the session when psql ends
+///
+/// Without --role the only role that policy allows you there is taken; without --ttl an hour, or what policy allows.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Target to get into
+    #[arg(value_name = "TARGET", value_parser = checked::<TargetName>)]
+    target: Option<TargetName>,
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Allow it inside another gk exec
+    #[arg(long)]
+    nested: bool,
+    /// Arguments for psql
+    #[arg(last = true, value_name = "PSQL_ARGUMENT")]
+    psql: Vec<OsString>,
+}
+
+const USUAL_TTL: u32 = 3600;
+
+pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
+    refuse_nesting(app, args.nested)?;
+    let settings = app.settings().map_err(as_exec)?;
+    if app.env.which("psql").is_none() {
+        return Err(CliError::new(ErrorCode::PsqlMissing, "psql was not found on PATH")
+            .next("Install the PostgreSQL client (Debian, Ubuntu: apt install postgresql-client)."));
+    }
+    let target = args.target.or_else(|| settings.target.as_ref().map(|found| found.value.clone()));
+    let target = target.ok_or_else(|| CliError::usage("TARGET is missing").next("See `gk target list`."))?;
+    let client = app.client_for(&settings).map_err(as_exec)?;
+    let wanted = complete(&client, &settings, args.wanted, target).await?;
+    let command = std::iter::once("psql".into()).chain(args.psql).collect();
+    run_on_fresh_session(app, &client, wanted, &Plan { command, database_url: false }).await
+}
+
+/// Fills in role and time from what policy allows on the target.
+async fn complete(
+    client: &Client,
+    settings: &Settings,
+    wanted: Wanted,
+    target: TargetName,
+) -> Result<CreateSession, CliError> {
+    let role = wanted.role.clone().or_else(|| settings.role.as_ref().map(|found| found.value.clone()));
+    let ttl = wanted.ttl.or_else(|| settings.ttl.as_ref().map(|found| found.value));
+    if let (Some(role), Some(ttl)) = (&role, ttl) {
+        return Ok(wanted.with(target, role.clone(), ttl));
+    }
+    let seen = client.target(&target).await.map_err(CliError::from).map_err(as_exec)?;
+    let role = match role {
+        Some(role) => role,
+        None => only_role(&seen)?.role.clone(),
+    };
+    let most = seen.roles.iter().find(|allowed| allowed.role == role).map_or(USUAL_TTL, |allowed| allowed.max_ttl_seconds);
+    let ttl = match ttl {
+        Some(ttl) => ttl,
+        None => Ttl::from_secs(most.min(USUAL_TTL)).map_err(|error| crate::arg::fault("--ttl: ", &error))?,
+    };
+    Ok(wanted.with(target, role, ttl))
+}
+
+fn only_role(seen: &TargetView) -> Result<&AllowedRole, CliError> {
+    match seen.roles.as_slice() {
+        [only] => Ok(only),
+        [] => Err(as_exec(CliError::new(ErrorCode::RoleNotAllowed, format!("you have no role on {}", seen.name)))),
+        several => {
+            let names: Vec<String> = several.iter().map(|allowed| allowed.role.to_string()).collect();
+            Err(CliError::usage("--role is missing").why(format!("you may use: {}", names.join(", "))).next("Pass --role."))
+        }
+    }
+}

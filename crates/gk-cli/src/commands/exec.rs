@@ -1,0 +1,95 @@
+//! `gk exec`.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use gk_shared::exit::ExitCode;
+use gk_shared::problem::ErrorCode;
+use gk_shared::wire::session::CreateSession;
+
+use crate::app::App;
+use crate::client::Client;
+use crate::error::CliError;
+use crate::exec::{self, Plan};
+use crate::request::{self, Ask, Made, WantedFlags};
+use crate::run::Exit;
+
+/// Run a command with a session of its own, and end the session when the command ends
+///
+/// The command gets PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSFILE, PGAPPNAME, GK_SESSION_ID and GK_SESSION_EXPIRES_AT.
+/// gk exits as the command does; 125 when gk itself failed, 126 and 127 when the command cannot be run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    wanted: WantedFlags,
+    /// Give the command DATABASE_URL as well, password included
+    #[arg(long, value_name = "WHAT")]
+    env: Option<Extra>,
+    /// Allow it inside another gk exec
+    #[arg(long)]
+    nested: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// What the child may get beside the usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Extra {
+    /// DATABASE_URL
+    Dsn,
+}
+
+const WAIT: Duration = Duration::from_secs(30);
+
+pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
+    refuse_nesting(app, args.nested)?;
+    let settings = app.settings().map_err(as_exec)?;
+    let wanted = args.wanted.complete(app, &settings)?;
+    let name = args.command.first().ok_or_else(|| CliError::usage("COMMAND is missing"))?;
+    exec::ready_to_run(&app.env, name)?;
+    let client = app.client_for(&settings).map_err(as_exec)?;
+    let plan = Plan { command: args.command, database_url: args.env == Some(Extra::Dsn) };
+    run_on_fresh_session(app, &client, wanted, &plan).await
+}
+
+/// A session in a session is mostly a mistake: the inner one would silently stand over the outer one.
+pub(super) fn refuse_nesting(app: &App, nested: bool) -> Result<(), CliError> {
+    match app.env.text("GK_SESSION_ID")? {
+        Some(session) if !nested => {
+            Err(CliError::new(ErrorCode::AlreadyInside, format!("this shell already runs inside session {session}")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Makes the session, runs the command on it, ends it.
+pub(super) async fn run_on_fresh_session(
+    app: &App,
+    client: &Client,
+    wanted: CreateSession,
+    plan: &Plan,
+) -> Result<Exit, CliError> {
+    match request::make(app, client, Ask::sealed(wanted, WAIT)).await.map_err(as_exec)? {
+        Made::Ready(ready) => {
+            let until = super::session::view::until(&ready.view);
+            let (id, role, target) = (ready.view.session_id, &ready.view.role, &ready.view.target);
+            app.out.done(&format!("{id}  {role} on {target}, expires {until}"));
+            exec::run(app, client, &ready, plan).await
+        }
+        Made::Coming(view, _) => {
+            let id = view.session_id;
+            let error = CliError::new(ErrorCode::WaitTimeout, format!("session {id} was not ready within 30 s"));
+            let fate = match request::end(client, id, "not ready in time for its command").await {
+                Ok(()) => "it is being ended".to_owned(),
+                Err(_) => format!("it could not be ended: gk session revoke {id}"),
+            };
+            Err(as_exec(error.why(fate)))
+        }
+    }
+}
+
+/// A failure of gk itself must not look like the command's. Ctrl-C stays what it is.
+pub(super) fn as_exec(error: CliError) -> CliError {
+    if error.exit() == ExitCode::Interrupted { error } else { error.exit_as(ExitCode::ExecFailed) }
+}

@@ -1,0 +1,15 @@
+//! What `gk` is set to, and where each setting comes from.
+//!
+//! Flags stand over the environment, that over the project's file, that over the user's, that over the system's. A
+//! project's file may say target, role and ttl, and never an address or a token: whoever clones a repository must not
+//! be sent elsewhere by it.
+
+mod files;
+mod paths;
+mod settings;
+
+pub use files::ConfigError;
+pub(crate) use files::{Defaults, SystemFile, UserFile, find_project};
+pub use paths::{Paths, PathsError};
+pub(crate) use files::{read_checked, write_private};
+pub(crate) use settings::{Setting, Settings, SettingsFlags};

@@ -1,0 +1,59 @@
+//! Files with a login in them: mode 0600 from the first byte, whole or not at all.
+
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use gk_shared::problem::ErrorCode;
+
+use crate::error::CliError;
+
+/// Writes a secret into a file. One that others could read is not written over: they may hold it open.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    refuse_wider(path)?;
+    let attempt = || -> std::io::Result<()> {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    attempt().map_err(|error| CliError::new(ErrorCode::OutputFailed, format!("cannot write {}: {error}", path.display())))
+}
+
+fn refuse_wider(path: &Path) -> Result<(), CliError> {
+    let Ok(facts) = path.symlink_metadata() else { return Ok(()) };
+    let refused = |how: &str| {
+        CliError::new(ErrorCode::UnsafeConfig, format!("{} {how}, so it is not written over", path.display()))
+            .next("Remove it, or name another file.")
+    };
+    if !facts.is_file() {
+        return Err(refused("is no plain file"));
+    }
+    if facts.mode() & 0o077 != 0 {
+        return Err(refused("can be read by others"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_file_is_made_private_and_a_wide_one_is_left_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("dsn");
+        write(&path, "one").expect("writes");
+        write(&path, "two").expect("writes over its own");
+        assert_eq!(path.metadata().expect("is there").mode() & 0o777, 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("chmod");
+        assert_eq!(write(&path, "three").expect_err("is wide").code(), Some(ErrorCode::UnsafeConfig));
+        assert_eq!(std::fs::read_to_string(&path).expect("reads"), "two");
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).expect("links");
+        assert!(write(&link, "four").is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! Faults of the command line, told as all other errors are: what, why, next, with a code.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use gk_shared::problem::ErrorCode;
+
+use crate::arg::Fault;
+use crate::error::CliError;
+
+/// What became of a command line that is no command.
+pub(crate) enum Parsed {
+    /// Help or version was asked for.
+    Show(String),
+    /// It is wrong.
+    Fault(CliError),
+}
+
+/// Whether `--json` stands before any `--`, for faults that are found before the flags are read.
+pub(crate) fn wants_json(args: &[OsString]) -> bool {
+    args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json")
+}
+
+/// Refuses arguments that are not text. What follows `--` is for a child and may be any bytes.
+pub(crate) fn check_text(args: &[OsString]) -> Result<(), CliError> {
+    let mut own = args.iter().take_while(|arg| *arg != "--").enumerate();
+    match own.find(|(_, arg)| arg.to_str().is_none()) {
+        Some((place, _)) => {
+            Err(CliError::usage(format!("argument {place} is not valid text")).why("arguments are read as UTF-8"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Sorts what the parser reports.
+pub(crate) fn read(error: &clap::Error) -> Parsed {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Show(error.render().to_string()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            let error = CliError::usage("a command is missing");
+            Parsed::Fault(error.next("See `gk --help`, or --help of the command you began."))
+        }
+        _ => Parsed::Fault(fault(error)),
+    }
+}
+
+fn fault(error: &clap::Error) -> CliError {
+    let text = |kind: ContextKind| error.get(kind).map(context_text);
+    let flag = text(ContextKind::InvalidArg).map(|arg| bare(&arg));
+    match (error.kind(), flag) {
+        (ErrorKind::ArgumentConflict, Some(flag)) if text(ContextKind::PriorArg).map(|prior| bare(&prior)) == Some(flag.clone()) => {
+            CliError::usage(format!("{flag} is given twice")).why("the last one must never win silently").next("Give it once.")
+        }
+        (ErrorKind::ArgumentConflict, Some(flag)) => {
+            let prior = text(ContextKind::PriorArg).map(|prior| bare(&prior)).unwrap_or_default();
+            CliError::usage(format!("{flag} cannot stand together with {prior}"))
+        }
+        (ErrorKind::UnknownArgument, Some(flag)) => suggest(CliError::usage(format!("there is no flag {flag}")), error),
+        (ErrorKind::InvalidSubcommand, _) => {
+            let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+            suggest(CliError::usage(format!("there is no command `{name}`")), error)
+        }
+        (ErrorKind::ValueValidation, Some(flag)) => invalid_value(&flag, error),
+        (ErrorKind::InvalidValue, Some(flag)) => one_of(&flag, error),
+        (ErrorKind::MissingRequiredArgument, Some(flag)) => missing(&flag),
+        (ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues | ErrorKind::NoEquals, Some(flag)) => {
+            CliError::usage(format!("{flag} needs a value"))
+        }
+        (_, _) => CliError::usage(first_line(&error.render().to_string())),
+    }
+}
+
+/// `--ttl <TTL>` is `--ttl`; a positional argument keeps its name.
+fn bare(arg: &str) -> String {
+    let word = if arg.starts_with('-') { arg.split([' ', '=', '[']).next().unwrap_or(arg) } else { arg };
+    word.trim_end_matches("...").to_owned()
+}
+
+fn context_text(value: &ContextValue) -> String {
+    match value {
+        ContextValue::Strings(all) => all.join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn suggest(fault: CliError, error: &clap::Error) -> CliError {
+    let near = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand];
+    match near.into_iter().find_map(|kind| error.get(kind)) {
+        Some(near) => fault.next(format!("Did you mean {}?", context_text(near))),
+        None => fault.next("See --help."),
+    }
+}
+
+fn invalid_value(flag: &str, error: &clap::Error) -> CliError {
+    if error.get(ContextKind::InvalidValue).map(context_text).is_some_and(|value| value.is_empty()) && flag != "--reason" {
+        return CliError::usage(format!("{flag} needs a value"));
+    }
+    let source = std::error::Error::source(error);
+    match source.and_then(|source| source.downcast_ref::<Fault>()) {
+        Some(fault) => CliError::new(fault.code, format!("{flag}: {fault}")),
+        None => {
+            let cause = source.map_or_else(|| first_line(&error.render().to_string()), ToString::to_string);
+            CliError::usage(format!("{flag}: {cause}"))
+        }
+    }
+}
+
+fn one_of(flag: &str, error: &clap::Error) -> CliError {
+    let value = error.get(ContextKind::InvalidValue).map(context_text).unwrap_or_default();
+    let valid = error.get(ContextKind::ValidValue).map(context_text).unwrap_or_default();
+    if value.is_empty() {
+        return CliError::usage(format!("{flag} needs a value"));
+    }
+    let fault = CliError::usage(format!("{flag} does not take `{value}`"));
+    if valid.is_empty() { fault } else { fault.next(format!("It takes: {valid}.")) }
+}
+
+fn missing(flag: &str) -> CliError {
+    match flag {
+        "<SESSION>" => CliError::new(ErrorCode::Usage, "expected a session id sess_..., got none"),
+        flag => CliError::usage(format!("{flag} is missing")).next(format!("Pass {flag}.")),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
