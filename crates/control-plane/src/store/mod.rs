@@ -29,6 +29,7 @@
 pub mod actors;
 pub mod agents;
 pub mod audit;
+pub mod cleanup;
 mod error;
 pub mod jobs;
 mod ledger;
@@ -36,6 +37,7 @@ mod migrate;
 pub mod packs;
 mod random;
 mod row;
+pub mod scan;
 pub mod sessions;
 pub mod status;
 pub mod targets;

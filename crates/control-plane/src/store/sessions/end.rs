@@ -81,15 +81,44 @@ impl Why {
     }
 }
 
+/// A condition that has to hold still when the sessions are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Guard {
+    /// None: somebody wants it.
+    Always,
+    /// Its time is up, and was not extended meanwhile.
+    Expired,
+    /// It is not ready, and was to be by now.
+    Late,
+}
+
+impl Guard {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Expired => "expired",
+            Self::Late => "late",
+        }
+    }
+}
+
+/// Locked in the order of their ids, so that two who end many at once do not wait for each other in a circle.
 /// Sessions that were never leased (generation 1) are over with this statement; for the others a job is queued.
 const WANT_ABSENT: &str = "-- sessions::want_absent
-    WITH s AS (
+    WITH due AS (
+        SELECT id FROM sessions
+        WHERE id = ANY ($1) AND desired = 'present' AND CASE $6
+            WHEN 'expired' THEN expires_at <= now()
+            WHEN 'late' THEN ready_at IS NULL AND provision_deadline <= now()
+            ELSE true END
+        ORDER BY id FOR UPDATE
+    ), s AS (
         UPDATE sessions SET desired = 'absent', generation = generation + 1, sealed_credential = NULL,
             end_reason = $2, ended_by = $3, end_wanted_at = now(), error = coalesce($4, error),
             observed = CASE WHEN generation = 1 THEN 'absent' ELSE observed END,
             cut_at = CASE WHEN generation = 1 THEN now() END,
             ended_at = CASE WHEN generation = 1 THEN now() END
-        WHERE id = ANY ($1) AND desired = 'present'
+        WHERE id IN (SELECT id FROM due) AND desired = 'present'
         RETURNING id, tenant_id, target_id, correlation_id, ended_at
     ), j AS (
         INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id)
@@ -106,19 +135,30 @@ pub(in crate::store) async fn want_absent(
     ids: &[SessionId],
     why: &Why,
 ) -> Result<Vec<Event>, StoreError> {
+    want_absent_if(tx, ids, why, Guard::Always).await.map(|(_, events)| events)
+}
+
+/// The same under a condition; also says how many sessions changed.
+pub(in crate::store) async fn want_absent_if(
+    tx: &mut AuditedTx,
+    ids: &[SessionId],
+    why: &Why,
+    guard: Guard,
+) -> Result<(usize, Vec<Event>), StoreError> {
     let ids: Vec<Uuid> = ids.iter().map(SessionId::uuid).collect();
-    let jobs: Vec<Uuid> = (0..ids.len()).map(|_| tx.fresh::<JobId>().uuid()).collect();
+    let jobs: Vec<Uuid> = ids.iter().map(|_| tx.fresh::<JobId>().uuid()).collect();
     let error = why.error.as_ref().map(|error| serde_json::json!(error));
-    let params: [&(dyn ToSql + Sync); 5] = [&ids, &why.reason.as_str(), &why.by, &error, &jobs];
+    let params: [&(dyn ToSql + Sync); 6] = [&ids, &why.reason.as_str(), &why.by, &error, &jobs, &guard.as_str()];
+    let rows = tx.query(WANT_ABSENT, &params).await?;
     let mut events = Vec::new();
-    for row in tx.query(WANT_ABSENT, &params).await? {
-        let row = Reader::new(&row, "session");
+    for row in &rows {
+        let row = Reader::new(row, "session");
         let id = row.id("id", SessionId::from_uuid)?;
         tx.wake(Wake::Jobs(row.id("target_id", TargetId::from_uuid)?));
         tx.wake(Wake::Session(id));
         events.extend(ending(id, row.get("over")?, row.get("correlation_id")?, (why, tx.origin())));
     }
-    Ok(events)
+    Ok((rows.len(), events))
 }
 
 fn ending(id: SessionId, over: bool, correlation: &str, (why, origin): (&Why, &Origin)) -> Vec<Event> {
