@@ -92,12 +92,13 @@ BEGIN
   EXECUTE format(
     'CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT '
     'CONNECTION LIMIT %s PASSWORD %L VALID UNTIL %L', f.role_name, f.conn_limit, p_verifier, gk.stamp(f.valid_until));
+  -- before the GRANT, which makes the server forget (from 16 on: look up anew, role by role) what gk_owner may
+  EXECUTE format('COMMENT ON ROLE %I IS %L', f.role_name, gk.marker(f.session, current_database()));
   IF current_setting('server_version_num')::int >= 160000 THEN
     EXECUTE format('GRANT %I TO %I WITH ADMIN FALSE, INHERIT TRUE, SET FALSE', f.pack_role, f.role_name);
   ELSE
     EXECUTE format('GRANT %I TO %I', f.pack_role, f.role_name);
   END IF;
-  EXECUTE format('COMMENT ON ROLE %I IS %L', f.role_name, gk.marker(f.session, current_database()));
   RETURN to_regrole(f.role_name::text)::oid;
 EXCEPTION
   WHEN query_canceled THEN
