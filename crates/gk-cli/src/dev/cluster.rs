@@ -53,7 +53,8 @@ fn settings() -> StartOptions {
         .with("max_connections", "200")
         .with("cluster_name", "gk-dev")
         .with("log_line_prefix", "%m [%p] %q%u@%d %a ")
-        .with("log_connections", "on")
+        // The segments are small, so the default is, too: filling the demo database would fill it several times.
+        .with("max_wal_size", "512MB")
 }
 
 /// A connection of one of our own logins.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// Why `gk dev` failed.
 #[derive(Debug, thiserror::Error)]
-pub enum DevError {
+pub(crate) enum DevError {
     /// No usable server binaries.
     #[error(transparent)]
     Postgres(#[from] FindError),
@@ -102,7 +102,7 @@ pub enum DevError {
 impl DevError {
     /// The stable word for this error.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
+    pub(crate) const fn code(&self) -> ErrorCode {
         match self {
             Self::Postgres(_) => ErrorCode::PostgresNotFound,
             Self::Cluster(error) => cluster_code(error),
@@ -118,7 +118,7 @@ impl DevError {
 
     /// What to do next, where the case at hand knows better than the code's own words.
     #[must_use]
-    pub fn next(&self) -> String {
+    pub(crate) fn next(&self) -> String {
         match self {
             Self::Postgres(_) => format!("{}; or pass --pg-bin DIR", gk_local_postgres::install_command()),
             Self::Held { pid, address: Some(_), .. } => {

@@ -87,10 +87,10 @@ impl DevDir {
     pub(crate) async fn clear(&self) -> Result<(), DevError> {
         gk_local_postgres::discard(&self.cluster()).await?;
         for dir in [self.secrets()] {
-            remove(&dir, fs::remove_dir_all)?;
+            remove(&dir, |dir| fs::remove_dir_all(dir))?;
         }
         for file in [self.policy(), self.remembered_file(), self.log()] {
-            remove(&file, fs::remove_file)?;
+            remove(&file, |file| fs::remove_file(file))?;
         }
         private_dir(&self.secrets())
     }

@@ -10,6 +10,7 @@ mod cluster;
 mod error;
 mod layout;
 mod log;
+mod plane_shim;
 mod port;
 mod running;
 mod secrets;
@@ -40,19 +41,19 @@ use signals::Signals;
 /// Starts a private Postgres, the control plane and an agent, and stays in the foreground. Ctrl-C stops everything and
 /// keeps the data; the next start goes on from there.
 #[derive(Debug, clap::Args)]
-pub struct DevArgs {
+pub(crate) struct DevArgs {
     /// Where everything is kept [default: gatekeeper/dev in the user's data directory]
     #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
     /// Throw away what earlier runs left and start anew
     #[arg(long)]
-    pub fresh: bool,
+    pub(crate) fresh: bool,
     /// Where the control plane listens [default: as last time, at first 127.0.0.1:4000]
     #[arg(long, value_name = "ADDR")]
-    pub listen: Option<String>,
+    pub(crate) listen: Option<String>,
     /// Directory that holds `postgres` and `initdb`, where they are not found by themselves
     #[arg(long, value_name = "DIR")]
-    pub pg_bin: Option<PathBuf>,
+    pub(crate) pg_bin: Option<PathBuf>,
 }
 
 /// Runs until it is told to stop.

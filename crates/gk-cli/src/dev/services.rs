@@ -35,7 +35,7 @@ const STOP: Duration = Duration::from_secs(15);
 /// Brings the ledger's schema up to date, as the owner of its tables.
 pub(crate) async fn migrate(dir: &DevDir, port: u16) -> Result<(), DevError> {
     let ledger = ledger(dir, port, Login::LedgerOwner)?;
-    let migrated = gk_control_plane::migrate(&ledger).await;
+    let migrated = super::plane_shim::migrate(&ledger).await;
     migrated.map(|_| ()).map_err(DevError::part("migrating the ledger", ErrorCode::SchemaMismatch))
 }
 
@@ -68,7 +68,7 @@ impl Parts {
         let mut config = PlaneConfig::new(ledger.clone(), policy(dir)?);
         config.listen = listens;
         let mut plane = Part::start("control plane", |stop| async move {
-            let served = gk_control_plane::serve(config, listener, stop).await;
+            let served = super::plane_shim::serve(config, listener, stop).await;
             served.map_err(|error| DevError::part("control plane", error.code())(error))
         });
         let tokens = tokio::select! {
@@ -78,7 +78,7 @@ impl Parts {
         let config = agent(dir, port, &address, tokens.agent)?;
         let mut agent = Part::start("agent", |stop| async move {
             let run = gk_agent::run(config, stop).await;
-            run.map_err(|error| DevError::part("agent", error.code())(error))
+            run.map_err(DevError::part("agent", ErrorCode::Internal))
         });
         let client = client(&address, &tokens.user)?;
         let roles = tokio::select! {

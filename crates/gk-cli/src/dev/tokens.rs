@@ -79,7 +79,7 @@ fn was_refused(call: &CallError) -> bool {
 /// The first token comes from the ledger itself; it makes the one that is kept.
 async fn make(dir: &DevDir, ledger: &LedgerConfig, address: &Address) -> Result<BearerToken, DevError> {
     let user = USER.parse().expect("is an actor's name");
-    let first = gk_control_plane::admin_token(ledger, user, FIRST_LIFE)
+    let first = super::plane_shim::admin_token(ledger, user, FIRST_LIFE)
         .await
         .map_err(DevError::part("making the first token", ErrorCode::LedgerUnavailable))?;
     let admin: Client = client(address, &first.token)?;
