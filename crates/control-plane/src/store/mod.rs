@@ -34,6 +34,7 @@ mod error;
 pub mod jobs;
 mod ledger;
 mod migrate;
+pub mod observe;
 pub mod packs;
 mod random;
 mod row;

@@ -79,6 +79,7 @@ pub struct Event {
 impl Event {
     /// Something that was done to `object`, mostly a session's id.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "ids, numbers and texts read better here without `&`")]
     pub fn new(action: AuditAction, object: impl ToString) -> Self {
         let object = clean(&object.to_string());
         Self { action, object, outcome: Outcome::Ok, request: None, facts: Vec::new() }
@@ -103,6 +104,7 @@ impl Event {
     }
     /// One more fact.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "ids, numbers and texts read better here without `&`")]
     pub fn fact(mut self, name: &str, value: impl ToString) -> Self {
         self.facts.push((name.to_owned(), clean(&value.to_string())));
         self
