@@ -5,8 +5,8 @@
 //! processes may run on one ledger, because all state is there.
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod config;
-pub mod http;
 pub mod machine;
 pub mod policy;
 pub mod store;
