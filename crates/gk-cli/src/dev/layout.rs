@@ -86,9 +86,7 @@ impl DevDir {
     /// Removes everything that earlier runs made here, and nothing else.
     pub(crate) async fn clear(&self) -> Result<(), DevError> {
         gk_local_postgres::discard(&self.cluster()).await?;
-        for dir in [self.secrets()] {
-            remove(&dir, |dir| fs::remove_dir_all(dir))?;
-        }
+        remove(&self.secrets(), |dir| fs::remove_dir_all(dir))?;
         for file in [self.policy(), self.remembered_file(), self.log()] {
             remove(&file, |file| fs::remove_file(file))?;
         }

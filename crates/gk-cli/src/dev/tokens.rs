@@ -44,7 +44,7 @@ pub(crate) async fn get(dir: &DevDir, ledger: &LedgerConfig, address: &Address) 
         targets: vec![TARGET.parse().expect("is a target's name")],
         ttl_seconds: Some(LIFE_SECONDS),
     };
-    let enrolled = client(address, &user)?.enroll_agent(&asked).await.map_err(failed)?;
+    let enrolled = client(address, &user)?.enroll_agent(&asked).await.map_err(|call| failed(&call))?;
     Ok(Tokens { user, agent: parse(enrolled.token.expose())? })
 }
 
@@ -62,7 +62,7 @@ async fn kept(dir: &DevDir, address: &Address) -> Result<Option<BearerToken>, De
             Ok((left > TOO_SHORT && me.scopes.contains(&Scope::Admin)).then_some(token))
         }
         Err(call) if was_refused(&call) => Ok(None),
-        Err(call) => Err(failed(call)),
+        Err(call) => Err(failed(&call)),
     }
 }
 
@@ -90,8 +90,8 @@ async fn make(dir: &DevDir, ledger: &LedgerConfig, address: &Address) -> Result<
         email: None,
         ttl_seconds: Some(LIFE_SECONDS),
     };
-    let made = admin.create_token(&asked).await.map_err(failed)?;
-    admin.revoke_token(first.id).await.map_err(failed)?;
+    let made = admin.create_token(&asked).await.map_err(|call| failed(&call))?;
+    admin.revoke_token(first.id).await.map_err(|call| failed(&call))?;
     let token = parse(made.token.expose())?;
     dir.write(&file(dir), token.expose().as_bytes())?;
     Ok(token)
@@ -101,7 +101,7 @@ fn parse(text: &str) -> Result<BearerToken, DevError> {
     BearerToken::parse(text).map_err(DevError::part("reading a token", ErrorCode::VersionMismatch))
 }
 
-fn failed(call: CallError) -> DevError {
+fn failed(call: &CallError) -> DevError {
     let message = format!("{} (request {})", call.error, call.request);
     DevError::Part { part: "setting up the control plane", code: ErrorCode::Internal, message }
 }

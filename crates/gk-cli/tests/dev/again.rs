@@ -1,10 +1,6 @@
 //! `gk dev` on a directory that has been used: resumed, crashed, thrown away, or in use.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod dev_support;
-
-use dev_support::{Home, error, eventually, is_alive, postmaster, psql, psql_ok};
+use crate::support::{Home, error, eventually, is_alive, postmaster, psql, psql_ok};
 use rustix::process::{Signal, kill_process};
 
 const ADD: &str = "INSERT INTO products (sku, name, category, price) VALUES ('NEW-1', 'New', 'office', 1)";

@@ -1,10 +1,6 @@
 //! `gk dev` from nothing: what it says is true, and what it leaves on disk is private.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod dev_support;
-
-use dev_support::{Home, eventually, is_alive, psql, psql_ok, text};
+use crate::support::{Home, eventually, is_alive, psql, psql_ok, text};
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -1,7 +1,5 @@
 //! `gk dev` as a child, in a home of its own, driven as its users drive it.
 
-#![allow(dead_code, reason = "each test program uses its own part of this")]
-
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use std::fs;
@@ -13,41 +11,41 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Long enough for a machine that compiles at the same time.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A user's directories, gone when it is dropped.
-pub struct Home {
+pub(crate) struct Home {
     dir: tempfile::TempDir,
     /// The user, where it is not the one who runs the tests.
     uid: Option<u32>,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("gk-dev-test-").tempdir_in("/var/tmp").unwrap();
         // As root the server runs as somebody else, who has to pass through.
-        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
         Self { dir, uid: None }
     }
 
     /// The home of another user; only root can have it made.
-    pub fn of(uid: u32) -> Self {
+    pub(crate) fn of(uid: u32) -> Self {
         let home = Self { uid: Some(uid), ..Self::new() };
         chown(home.dir.path(), Some(uid), Some(uid)).unwrap();
-        fs::set_permissions(home.dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        fs::set_permissions(home.dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
         home
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
     /// `gk` with these arguments, as this user, and with nothing of the environment of the tests but PATH.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         self.program(Path::new(env!("CARGO_BIN_EXE_gk")), args)
     }
 
@@ -61,19 +59,19 @@ impl Home {
         command
     }
 
-    pub fn gk(&self, args: &[&str]) -> Output {
+    pub(crate) fn gk(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 
     /// Runs `gk`, which must succeed, and gives its stdout without the line end.
-    pub fn gk_ok(&self, args: &[&str]) -> String {
+    pub(crate) fn gk_ok(&self, args: &[&str]) -> String {
         let output = self.gk(args);
         assert!(output.status.success(), "gk {args:?} ended with {}: {}", output.status, text(&output.stderr));
         text(&output.stdout).trim_end().to_owned()
     }
 
     /// Starts `gk dev` on any free port and waits until it is ready.
-    pub fn dev(&self, more: &[&str]) -> Dev {
+    pub(crate) fn dev(&self, more: &[&str]) -> Dev {
         let data = self.data();
         let mut args = vec!["dev", "--json", "--data-dir", data.to_str().unwrap()];
         if !more.contains(&"--listen") {
@@ -84,7 +82,7 @@ impl Home {
     }
 
     /// The same from a copy of the program, for users who cannot reach the build directory.
-    pub fn dev_with(&self, program: &Path) -> Dev {
+    pub(crate) fn dev_with(&self, program: &Path) -> Dev {
         let data = self.data();
         Dev::start(
             self.program(program, &["dev", "--json", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()]),
@@ -92,16 +90,16 @@ impl Home {
     }
 
     /// A session's connection string.
-    pub fn session(&self, role: &str, ttl: &str) -> String {
+    pub(crate) fn session(&self, role: &str, ttl: &str) -> String {
         self.gk_ok(&["session", "create", "--target", "pg-local", "--role", role, "--ttl", ttl, "--reason", "test"])
     }
 }
 
 /// A running `gk dev`. Dropping it stops it.
-pub struct Dev {
+pub(crate) struct Dev {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    pub ready: Value,
+    pub(crate) ready: Value,
 }
 
 impl Dev {
@@ -124,25 +122,25 @@ impl Dev {
         Self { child, stdout, ready: serde_json::from_str(&line).unwrap() }
     }
 
-    pub fn get(&self, pointer: &str) -> &str {
+    pub(crate) fn get(&self, pointer: &str) -> &str {
         self.ready.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} in {}", self.ready))
     }
 
-    pub fn postgres_port(&self) -> u16 {
+    pub(crate) fn postgres_port(&self) -> u16 {
         self.ready.pointer("/postgres/port").and_then(Value::as_u64).unwrap().try_into().unwrap()
     }
 
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
     /// The postmaster, as its pid file says.
-    pub fn postmaster(&self) -> Pid {
+    pub(crate) fn postmaster(&self) -> Pid {
         postmaster(Path::new(self.get("/dataDir"))).unwrap()
     }
 
     /// Asks for an orderly stop and waits for it; gives what else stood on stdout.
-    pub fn stop(mut self, signal: Signal) -> (ExitStatus, String) {
+    pub(crate) fn stop(mut self, signal: Signal) -> (ExitStatus, String) {
         kill_process(self.pid(), signal).unwrap();
         let status = self.wait();
         let mut rest = String::new();
@@ -151,7 +149,7 @@ impl Dev {
     }
 
     /// As a crash would end it.
-    pub fn kill9(mut self) {
+    pub(crate) fn kill9(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -186,12 +184,12 @@ impl Drop for Dev {
 }
 
 /// The server of a data directory, if its pid file names one.
-pub fn postmaster(data_dir: &Path) -> Option<Pid> {
+pub(crate) fn postmaster(data_dir: &Path) -> Option<Pid> {
     let text = fs::read_to_string(data_dir.join("postgres/postmaster.pid")).ok()?;
     Pid::from_raw(text.lines().next()?.parse().ok()?)
 }
 
-pub fn is_alive(pid: Pid) -> bool {
+pub(crate) fn is_alive(pid: Pid) -> bool {
     // Somebody else's process is alive, too.
     test_kill_process(pid).is_ok_and(|()| !is_zombie(pid))
 }
@@ -201,7 +199,7 @@ fn is_zombie(pid: Pid) -> bool {
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} until {what}");
@@ -210,22 +208,22 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// psql with one statement, as a user with a connection string would run it.
-pub fn psql(dsn: &str, sql: &str) -> Output {
+pub(crate) fn psql(dsn: &str, sql: &str) -> Output {
     Command::new("psql").args(["-XAtq", dsn, "-c", sql]).env("LC_ALL", "C").stdin(Stdio::null()).output().unwrap()
 }
 
-pub fn psql_ok(dsn: &str, sql: &str) -> String {
+pub(crate) fn psql_ok(dsn: &str, sql: &str) -> String {
     let output = psql(dsn, sql);
     assert!(output.status.success(), "{sql}: {}", text(&output.stderr));
     text(&output.stdout).trim_end().to_owned()
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// An error as `--json` prints it.
-pub fn error(output: &Output) -> Value {
+pub(crate) fn error(output: &Output) -> Value {
     let said = text(&output.stderr);
     let line = said.lines().find(|line| line.contains("gk.error.v1"));
     serde_json::from_str(line.unwrap_or_else(|| panic!("no error object: {said}"))).unwrap()

@@ -1,10 +1,6 @@
 //! `gk dev` where it cannot run: each refusal names its reason and the way out, and leaves nothing behind.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod dev_support;
-
-use dev_support::{Home, error};
+use crate::support::{Home, error};
 use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
@@ -85,7 +81,7 @@ fn root_is_told_when_the_server_cannot_reach_the_directory() {
     let home = Home::new();
     let private = home.path().join("private");
     fs::create_dir(&private).unwrap();
-    fs::set_permissions(&private, PermissionsExt::from_mode(0o700)).unwrap();
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
     let error = refused(&home, 2, &["--data-dir", private.join("dev").to_str().unwrap()]);
     assert_eq!(error["code"], "directory_unusable");
     says(&error, "message", private.to_str().unwrap());
