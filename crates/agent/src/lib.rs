@@ -7,7 +7,10 @@
 
 pub mod api;
 pub mod bootstrap;
+pub mod cli;
 pub mod config;
+pub mod doctor;
+pub mod harden;
 mod heartbeat;
 mod http;
 mod metrics;

@@ -102,9 +102,20 @@ impl Target {
 
     /// Learns from how a call went whether the target answers.
     pub fn heard<T>(&self, done: &Result<T, ProviderError>) {
-        match done {
-            Err(error) if error.failure() == Failure::Unreachable => self.circuit.trip(Instant::now()),
-            Ok(_) | Err(_) => self.circuit.close(),
+        match done.as_ref().map_err(ProviderError::failure) {
+            Err(Failure::Unreachable) => self.circuit.trip(Instant::now()),
+            // It may be that we could not even ask.
+            Err(Failure::Busy) => {}
+            Ok(_)
+            | Err(
+                Failure::Fenced
+                | Failure::PastLease
+                | Failure::PackRefused
+                | Failure::ForeignRole
+                | Failure::RoleReplaced
+                | Failure::HelpersMissing
+                | Failure::Refused,
+            ) => self.circuit.close(),
         }
     }
 

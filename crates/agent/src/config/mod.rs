@@ -23,6 +23,7 @@ use gk_shared::secret::{BearerToken, Password};
 pub use environment::Environment;
 pub use fault::{ConfigFault, Faults};
 pub use read::load;
+pub(crate) use safe_file::check_secret;
 
 use crate::provider::postgres::scram;
 

@@ -62,6 +62,11 @@ pub(super) fn read_secret_text(path: &Path) -> Result<zeroize::Zeroizing<String>
     Ok(zeroize::Zeroizing::new(text.to_owned()))
 }
 
+/// Refuses an open secret file that others can reach.
+pub(crate) fn check_secret(path: &Path, file: &File) -> Result<(), String> {
+    check(path, file, Care::Secret).map_err(|fault| fault.text)
+}
+
 fn read_secret(path: &Path) -> Result<FileSecret, FileFault> {
     // One byte more than allowed, so that too large a file is told as such.
     let bytes = zeroize::Zeroizing::new(read(path, Care::Secret, MAX_SECRET_FILE as u64 + 1)?);

@@ -1,13 +1,16 @@
 //! A lane: one long poll for one kind of work, and the slots that its jobs take.
 //!
-//! Always holds: a claim asks for no more than the free slots, so no lease runs while its job waits here; and after an
-//! error the next claim comes after the poll interval, never later.
+//! Always holds: a claim asks for no more than the free slots, so no lease runs while its job waits here; no target
+//! takes all slots while there are others to serve; and after an error the next claim comes after the poll interval,
+//! never later.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use gk_shared::names::TargetName;
 use gk_shared::wire::job::ClaimJobs;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,21 +33,84 @@ enum Kind {
 /// One lane.
 pub(super) struct Lane {
     kind: Kind,
-    slots: Arc<Semaphore>,
+    slots: Arc<Slots>,
+}
+
+/// Which slots are taken, and for which target.
+struct Slots {
+    all: u16,
+    /// The most that one target gets: with others beside it, a quarter stays free of it.
+    each: u16,
+    taken: Mutex<BTreeMap<Option<TargetName>, u16>>,
+    freed: Notify,
+}
+
+/// What a claim may ask for.
+#[derive(Debug, PartialEq, Eq)]
+struct Room {
+    slots: u16,
+    full: Vec<TargetName>,
+}
+
+impl Slots {
+    fn new(all: u16, targets: usize) -> Self {
+        let each = if targets > 1 { (all - all / 4).min(all - 1).max(1) } else { all };
+        Self { all, each, taken: Mutex::default(), freed: Notify::new() }
+    }
+
+    /// The free slots, so many that no target can get more than its share; `None` while there are none.
+    fn room(&self) -> Option<Room> {
+        let taken = self.taken();
+        let free = self.all.saturating_sub(taken.values().sum());
+        let is_full = |count: u16| count >= self.each;
+        let fullest = taken.values().copied().filter(|count| !is_full(*count)).max().unwrap_or(0);
+        let full = taken.iter().filter(|(_, count)| is_full(**count)).filter_map(|(target, _)| target.clone());
+        let slots = free.min(self.each - fullest);
+        (slots > 0).then(|| Room { slots, full: full.collect() })
+    }
+
+    fn take(self: &Arc<Self>, target: Option<TargetName>) -> Slot {
+        *self.taken().entry(target.clone()).or_default() += 1;
+        Slot { slots: Arc::clone(self), target }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeMap<Option<TargetName>, u16>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A slot that a job holds.
+struct Slot {
+    slots: Arc<Slots>,
+    target: Option<TargetName>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut taken = self.slots.taken();
+        if let Some(count) = taken.get_mut(&self.target) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.target);
+            }
+        }
+        drop(taken);
+        self.slots.freed.notify_one();
+    }
 }
 
 impl Lane {
-    pub(super) fn revoke(slots: u16) -> Self {
-        Self { kind: Kind::Revoke, slots: Arc::new(Semaphore::new(slots.into())) }
+    pub(super) fn revoke(slots: u16, targets: usize) -> Self {
+        Self { kind: Kind::Revoke, slots: Arc::new(Slots::new(slots, targets)) }
     }
 
-    pub(super) fn create(slots: u16) -> Self {
-        Self { kind: Kind::Create, slots: Arc::new(Semaphore::new(slots.into())) }
+    pub(super) fn create(slots: u16, targets: usize) -> Self {
+        Self { kind: Kind::Create, slots: Arc::new(Slots::new(slots, targets)) }
     }
 
     /// Claims and starts jobs until `stop` is cancelled.
     pub(super) async fn run(self, worker: Worker, jobs: TaskTracker, stop: CancellationToken) {
-        let mut was_refused = false;
+        let mut failing = false;
         loop {
             let claimed = tokio::select! {
                 biased;
@@ -53,19 +119,14 @@ impl Lane {
             };
             match claimed {
                 Ok(claimed) => {
-                    was_refused = false;
+                    failing = false;
                     for job in claimed {
                         self.start(job, &worker, &jobs);
                     }
                 }
                 Err(error) => {
-                    // Once in full, then quietly: an outage must not fill the disk with one line twice a second.
-                    if was_refused {
-                        tracing::debug!(lane = ?self.kind, %error, "no work could be claimed");
-                    } else {
-                        tracing::warn!(lane = ?self.kind, %error, "no work could be claimed; trying again");
-                    }
-                    was_refused = true;
+                    self.complain(&error, failing);
+                    failing = true;
                     tokio::select! {
                         () = stop.cancelled() => return,
                         () = tokio::time::sleep(worker.poll_interval) => {}
@@ -75,15 +136,29 @@ impl Lane {
         }
     }
 
+    /// Once aloud, then quietly: an outage must not fill the disk with one line twice a second.
+    fn complain(&self, error: &ApiError, again: bool) {
+        if again {
+            tracing::debug!(lane = ?self.kind, %error, "no work could be claimed");
+        } else {
+            tracing::warn!(lane = ?self.kind, %error, "no work could be claimed; trying again");
+        }
+    }
+
     /// Waits for a free slot, then for work.
     async fn claim(&self, worker: &Worker) -> Result<Vec<Claimed>, ApiError> {
-        // Held only to wait: the slots are taken one by one when the jobs are there.
-        let free = self.slots.acquire().await.expect("the semaphore of a lane is never closed");
-        let slots = u16::try_from(self.slots.available_permits() + 1).unwrap_or(u16::MAX);
-        drop(free);
+        let Room { slots, full } = loop {
+            let freed = self.slots.freed.notified();
+            if let Some(room) = self.slots.room() {
+                break room;
+            }
+            freed.await;
+        };
         let now = Instant::now();
-        let left_out = worker.targets.values().filter(|target| target.circuit.is_open(now));
-        let except_targets: Vec<_> = left_out.map(|target| target.name.clone()).collect();
+        let dead = worker.targets.values().filter(|target| target.circuit.is_open(now));
+        let mut except_targets: Vec<_> = dead.map(|target| target.name.clone()).chain(full).collect();
+        except_targets.sort_unstable();
+        except_targets.dedup();
         let wait = if except_targets.is_empty() { WAIT } else { WAIT_SHORT };
         let (create_slots, revoke_slots) = match self.kind {
             Kind::Revoke => (0, slots),
@@ -95,11 +170,13 @@ impl Lane {
 
     /// Gives the job a slot and a task of its own.
     fn start(&self, job: Claimed, worker: &Worker, jobs: &TaskTracker) {
-        // More than was asked for still gets done, without a slot to count it.
-        let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
-        let worker = worker.clone();
+        let target = match &job {
+            Claimed::Job(leased) => Some(leased.job.target().clone()),
+            Claimed::Unknown(_) => None,
+        };
+        let slot = self.slots.take(target);
         let metrics = Arc::clone(&worker.metrics);
-        let task = tokio::spawn(run_job::run(worker, job));
+        let task = tokio::spawn(run_job::run(worker.clone(), job));
         jobs.spawn(async move {
             let _slot = slot;
             if let Err(error) = task.await {
@@ -107,5 +184,45 @@ impl Lane {
                 tracing::error!(%error, "a job ended in a panic; its lease runs out and it is done again");
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> TargetName {
+        text.parse().expect("a name")
+    }
+
+    #[test]
+    fn one_target_alone_gets_every_slot() {
+        let slots = Arc::new(Slots::new(2, 1));
+        assert_eq!(slots.room(), Some(Room { slots: 2, full: vec![] }));
+        let held = [slots.take(Some(name("a"))), slots.take(Some(name("a")))];
+        assert_eq!(slots.room(), None);
+        drop(held);
+        assert_eq!(slots.room(), Some(Room { slots: 2, full: vec![] }));
+    }
+
+    #[test]
+    fn a_target_that_has_its_share_is_left_out_and_the_rest_stays_free_for_others() {
+        let slots = Arc::new(Slots::new(8, 2));
+        assert_eq!(slots.room(), Some(Room { slots: 6, full: vec![] }));
+        let mut held: Vec<_> = (0..4).map(|_| slots.take(Some(name("a")))).collect();
+        assert_eq!(slots.room(), Some(Room { slots: 2, full: vec![] }), "never more than the share of a");
+        held.extend((0..2).map(|_| slots.take(Some(name("a")))));
+        assert_eq!(slots.room(), Some(Room { slots: 2, full: vec![name("a")] }));
+        held.extend((0..2).map(|_| slots.take(Some(name("b")))));
+        assert_eq!(slots.room(), None);
+    }
+
+    #[test]
+    fn a_single_slot_serves_several_targets_in_turn() {
+        let slots = Arc::new(Slots::new(1, 3));
+        assert_eq!(slots.room(), Some(Room { slots: 1, full: vec![] }));
+        let held = slots.take(Some(name("a")));
+        assert_eq!(slots.room(), None);
+        drop(held);
     }
 }

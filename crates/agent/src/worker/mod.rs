@@ -48,8 +48,8 @@ impl Worker {
     /// Works until `stop` is cancelled and the running jobs have finished, or had their time.
     pub async fn run(self, stop: CancellationToken) {
         let jobs = TaskTracker::new();
-        let revoke = Lane::revoke(self.slots.saturating_mul(REVOKE_SLOTS_EACH));
-        let create = Lane::create(self.slots);
+        let revoke = Lane::revoke(self.slots.saturating_mul(REVOKE_SLOTS_EACH), self.targets.len());
+        let create = Lane::create(self.slots, self.targets.len());
         futures_util::future::join(
             revoke.run(self.clone(), jobs.clone(), stop.clone()),
             create.run(self.clone(), jobs.clone(), stop),

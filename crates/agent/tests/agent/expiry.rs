@@ -1,1 +1,78 @@
-//! To come.
+//! The end of a session's time, with the control plane away, with the agent away, and behind its back.
+
+use std::time::{Duration, Instant};
+
+use gk_shared::wire::job::JobOutcome;
+use gk_testkit::{Version, eventually};
+
+use super::lab::{Agent, SOON, Session, cut, gone, login, target, target_config};
+use super::plane::Plane;
+
+on_both_lines! {
+    an_expired_session_is_cut_without_the_control_plane,
+    a_login_that_should_not_be_is_ended_without_a_job,
+    a_dead_agent_leaves_the_deadman_cutting,
+}
+
+async fn an_expired_session_is_cut_without_the_control_plane(version: Version) {
+    let (pg, plane) = (target(version).await, Plane::start().await);
+    let _agent = Agent::start(&plane, vec![target_config(&pg)]);
+    let session = Session::new();
+    let job = session.create(5);
+    plane.queue(&job, 1);
+    let outcome = plane.outcome(&job).await;
+    plane.script().down = true;
+    let JobOutcome::Minted { expires_at, .. } = outcome else { panic!("{outcome:?}") };
+    let dsn = session.dsn(&outcome);
+    let (user, admin) = (login(&dsn).await.unwrap(), pg.superuser("app").await);
+    cut(&user).await;
+    let late = admin.query_one("SELECT extract(epoch FROM clock_timestamp() - $1)::float8", &[&expires_at]).await.unwrap();
+    let late: f64 = late.get(0);
+    // The deadman alone takes up to a second: below half of one it was the agent's timer.
+    assert!((0.0..0.5).contains(&late), "cut {late} s after the end");
+    assert!(login(&dsn).await.is_err());
+    gone(&pg, &session).await;
+
+    plane.script().down = false;
+    eventually(SOON, "the control plane is told", async || {
+        let told = plane.script().observations.iter().any(|seen| seen.dropped.contains(&session.id));
+        if told { Ok(()) } else { Err("it is not") }
+    })
+    .await;
+}
+
+async fn a_login_that_should_not_be_is_ended_without_a_job(version: Version) {
+    let (pg, plane) = (target(version).await, Plane::start().await);
+    let _agent = Agent::start(&plane, vec![target_config(&pg)]);
+    let (wanted, unwanted) = (Session::new(), Session::new());
+    let kept = wanted.minted(&plane, 600).await;
+    let dsn = unwanted.minted(&plane, 600).await;
+    let user = login(&dsn).await.unwrap();
+    // The job that should have ended it is lost; the next look finds it.
+    plane.script().absent.insert(unwanted.id, 2);
+    cut(&user).await;
+    gone(&pg, &unwanted).await;
+    assert!(login(&kept).await.is_ok(), "nobody else is touched");
+}
+
+async fn a_dead_agent_leaves_the_deadman_cutting(version: Version) {
+    let (pg, plane) = (target(version).await, Plane::start().await);
+    let mut program = super::program::Program::run(&plane, &pg).await;
+    let session = Session::new();
+    let dsn = session.minted(&plane, 6).await;
+    let user = login(&dsn).await.unwrap();
+    let admin = pg.superuser("app").await;
+    eventually(SOON, "the deadman runs", async || {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL gk.deadman%' AND state = 'active'";
+        let running: i64 = admin.query_one(sql, &[]).await.unwrap().get(0);
+        if running == 1 { Ok(()) } else { Err(format!("{running} of them")) }
+    })
+    .await;
+    program.kill9();
+    assert!(!user.is_closed(), "still within its time");
+    let begun = Instant::now();
+    cut(&user).await;
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    assert!(login(&dsn).await.is_err());
+    gone(&pg, &session).await;
+}

@@ -21,3 +21,4 @@ mod lab;
 mod lanes;
 mod life;
 mod plane;
+mod program;

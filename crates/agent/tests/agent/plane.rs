@@ -47,6 +47,12 @@ pub(crate) struct Script {
     pub(crate) lease_ms: u64,
 }
 
+impl Script {
+    pub(crate) fn waiting_creates(&self) -> usize {
+        self.create.len()
+    }
+}
+
 /// The plane; it ends with this value.
 pub(crate) struct Plane {
     pub(crate) address: String,

@@ -1,6 +1,7 @@
 //! PostgreSQL as a provider: each verb a file, each of them calls of the helpers in schema `gk` and nothing else.
 
 mod connect;
+mod doctor;
 mod elsewhere;
 mod end;
 mod extend;

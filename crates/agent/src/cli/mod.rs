@@ -1,0 +1,176 @@
+//! The command line of `gk-agent`.
+//!
+//! Always holds: stdout carries what was asked for and nothing else; a failure says what to do and ends with an exit
+//! code of `gk`'s list; no secret is an argument.
+
+mod bootstrap;
+mod check;
+mod doctor;
+mod healthcheck;
+mod run;
+
+use std::fmt;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use gk_shared::exit::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, AgentConfig, Environment, Faults};
+use crate::harden;
+
+/// Makes just-in-time database logins beside the database, and ends them on time.
+#[derive(Debug, Parser)]
+#[command(name = "gk-agent", version, about, max_term_width = 100)]
+struct Cli {
+    /// Configuration file (default: /etc/gatekeeper/agent.toml if there is one, else PGHOST and its like).
+    #[arg(long, global = true, value_name = "FILE", env = "GK_AGENT_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the configured targets until INT or TERM.
+    Run(RunArgs),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look for what is missing on targets and control plane, and print the SQL that mends it.
+    Doctor(DoctorArgs),
+    /// Ask the running agent whether it is well; for containers.
+    Healthcheck(HealthArgs),
+    /// Make a Postgres database a target: roles, helpers and role packs.
+    Bootstrap(bootstrap::BootstrapArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Log as one JSON object a line.
+    #[arg(long)]
+    log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read the configuration and say everything that is wrong with it.
+    Check,
+}
+
+#[derive(Debug, Args)]
+struct DoctorArgs {
+    /// One JSON object instead of lines.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct HealthArgs {
+    /// Also fail while the control plane or every target is out of reach.
+    #[arg(long)]
+    ready: bool,
+}
+
+/// How a command failed.
+#[derive(Debug)]
+struct Failed {
+    exit: ExitCode,
+    text: String,
+}
+
+impl Failed {
+    fn new(exit: ExitCode, text: impl fmt::Display) -> Self {
+        Self { exit, text: text.to_string() }
+    }
+}
+
+impl From<Faults> for Failed {
+    fn from(faults: Faults) -> Self {
+        Self::new(faults.code().exit(), faults)
+    }
+}
+
+impl From<std::io::Error> for Failed {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(ExitCode::Failure, format!("the result could not be written out: {error}"))
+    }
+}
+
+/// What a command gives: the exit code of one that ran to its end.
+type Outcome = Result<ExitCode, Failed>;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> std::process::ExitCode {
+    harden::this_process();
+    let cli = Cli::parse();
+    let environment = Environment::of_process();
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::new(ExitCode::Failure, error))
+        .and_then(|runtime| runtime.block_on(dispatch(cli, &environment)));
+    let exit = done.unwrap_or_else(|failed| {
+        // Nobody is left to tell when stderr is closed.
+        let _ = writeln!(std::io::stderr().lock(), "gk-agent: {}", failed.text);
+        failed.exit
+    });
+    std::process::ExitCode::from(exit.number())
+}
+
+async fn dispatch(cli: Cli, environment: &Environment) -> Outcome {
+    let load = || load(cli.config.as_deref(), environment);
+    match cli.command {
+        Command::Run(args) => {
+            log(environment, args.log_json);
+            run::run(load()?).await
+        }
+        Command::Config(ConfigCommand::Check) => check::check(&load()?),
+        Command::Doctor(args) => doctor::doctor(load()?, args.json).await,
+        Command::Healthcheck(args) => healthcheck::healthcheck(&load()?, args.ready).await,
+        Command::Bootstrap(args) => bootstrap::bootstrap(args).await,
+    }
+}
+
+/// The configuration: from the file that was named, else from the usual one if it exists, else from the environment.
+fn load(named: Option<&Path>, environment: &Environment) -> Result<AgentConfig, Faults> {
+    let usual = Path::new(config::DEFAULT_FILE);
+    let file = named.or_else(|| usual.exists().then_some(usual));
+    config::load(file, environment)
+}
+
+/// Logs to stderr, as `GK_LOG` or `LOG_LEVEL` say.
+fn log(environment: &Environment, json: bool) {
+    let wanted = environment.get("GK_LOG").or_else(|| environment.get("LOG_LEVEL")).unwrap_or("info");
+    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let set = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
+    if let Err(error) = set {
+        let _ = writeln!(std::io::stderr().lock(), "gk-agent: no log: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_flag_takes_a_secret() {
+        fn names(command: &clap::Command) -> Vec<String> {
+            let own = command.get_arguments().map(|arg| arg.get_id().to_string());
+            own.chain(command.get_subcommands().flat_map(names)).collect()
+        }
+        for name in names(&Cli::command()) {
+            let secret = ["password", "token", "dsn"].iter().any(|word| name.contains(word));
+            assert!(!secret || name.ends_with("_file"), "{name}");
+        }
+    }
+}

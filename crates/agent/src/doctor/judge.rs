@@ -1,0 +1,130 @@
+//! What the doctor makes of what it saw. Pure.
+
+use gk_shared::wire::agent::TargetPack;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Beat, Check, now};
+use crate::api::ApiError;
+use crate::bootstrap::{HELPERS_VERSION, RolePack, packs as our_packs};
+use crate::config::TargetConfig;
+use crate::provider::{Failure, ProviderError};
+
+/// How helpers and packs come to a target.
+pub(super) const BOOTSTRAP: &str = "gk-agent bootstrap --print | psql \"postgresql://DBA@HOST/DATABASE\"";
+/// Times that people compare should not differ by more.
+const MOST_SKEW: SignedDuration = SignedDuration::from_secs(5);
+
+pub(super) fn unreachable(target: &TargetConfig, error: &ProviderError) -> Check {
+    let mend = match error.failure() {
+        Failure::HelpersMissing => BOOTSTRAP.to_owned(),
+        Failure::Unreachable
+        | Failure::Busy
+        | Failure::Fenced
+        | Failure::PastLease
+        | Failure::PackRefused
+        | Failure::ForeignRole
+        | Failure::RoleReplaced
+        | Failure::Refused => format!(
+            "check host, port, database, user and password_file of target {}, and pg_hba.conf for {}",
+            target.name, target.user
+        ),
+    };
+    let seen = format!("{}@{}:{}/{}: {error}", target.user, target.host, target.port, target.database);
+    Check::finding(target.name.as_str(), "reachable", seen, mend)
+}
+
+pub(super) fn helpers(target: &str, version: &str) -> Check {
+    if version == HELPERS_VERSION {
+        return Check::well(target, "helpers_version", version);
+    }
+    let text = format!("the target has {version}, this agent speaks {HELPERS_VERSION}");
+    Check::finding(target, "helpers_version", text, BOOTSTRAP)
+}
+
+/// Each pack of this build, as it is on the target.
+pub(super) fn packs(target: &str, there: &[TargetPack], checks: &mut Vec<Check>) {
+    checks.extend(our_packs().iter().map(|ours| pack(target, ours, there)));
+}
+
+fn pack(target: &str, ours: &RolePack, there: &[TargetPack]) -> Check {
+    let name = format!("pack_{}", ours.name);
+    let Some(found) = there.iter().find(|pack| pack.name == ours.name && pack.version == ours.version) else {
+        return Check::finding(target, &name, format!("{} is not registered there", ours.version), BOOTSTRAP);
+    };
+    if found.digest != ours.digest {
+        let text = format!("{} is there with other SQL ({} instead of {})", ours.version, found.digest, ours.digest);
+        return Check::finding(target, &name, text, "bring agent and target to the same release, or release a new version of the pack");
+    }
+    match &found.fault {
+        Some(fault) => Check::finding(target, &name, fault.as_str(), BOOTSTRAP),
+        None => Check::well(target, &name, ours.version),
+    }
+}
+
+pub(super) fn skew(target: &str, theirs: Timestamp, ours: Timestamp) -> Check {
+    let skew = theirs.duration_since(ours);
+    let text = format!("its clock is {} ms from this machine's", skew.as_millis());
+    if skew.abs() <= MOST_SKEW {
+        return Check::well(target, "clock_skew", text);
+    }
+    let mend = "let both machines follow a time server; sessions end by the target's clock alone, so none lasts longer";
+    Check::finding(target, "clock_skew", text, mend)
+}
+
+pub(super) fn plane(url: &str, beat: Beat, checks: &mut Vec<Check>) {
+    const PLANE: &str = "control plane";
+    match beat {
+        Ok(answer) => {
+            checks.push(Check::well(PLANE, "reachable", format!("{url}, version {}", answer.version)));
+            checks.push(Check { name: "clock_skew".to_owned(), ..skew(PLANE, answer.ledger_time, now()) });
+            for target in &answer.refused_targets {
+                let text = format!("this agent may not serve {target}");
+                checks.push(Check::finding(PLANE, "targets", text, format!("gk agent enroll NAME --target {target}")));
+            }
+        }
+        Err(ApiError::Refused(problem)) => {
+            checks.push(Check::finding(PLANE, "reachable", format!("{url}: {} ({})", problem.detail, problem.code), problem.hint));
+        }
+        Err(error @ (ApiError::Unreachable(_) | ApiError::Malformed(_))) => {
+            let mend = "start it, or correct control_plane in the agent's configuration";
+            checks.push(Check::finding(PLANE, "reachable", format!("{url}: {error}"), mend));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there(ours: &RolePack) -> TargetPack {
+        let (name, version, digest) = (ours.name.to_owned(), ours.version.to_owned(), ours.digest.clone());
+        TargetPack { name, version, digest, fault: None }
+    }
+
+    #[test]
+    fn a_pack_that_is_missing_altered_or_faulty_is_a_finding() {
+        let ours = &our_packs()[0];
+        let good = there(ours);
+        assert!(pack("t", ours, std::slice::from_ref(&good)).ok);
+        let altered = TargetPack { digest: "sha256:00".to_owned(), ..good.clone() };
+        let faulty = TargetPack { fault: Some("it reaches pg_read_all_data".to_owned()), ..good };
+        for bad in [vec![], vec![altered], vec![faulty]] {
+            let check = pack("t", ours, &bad);
+            assert!(!check.ok && !check.mend.is_empty(), "{check:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_far_from_ours_is_a_finding_either_way() {
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        assert!(skew("t", at(100), at(103)).ok);
+        assert!(!skew("t", at(100), at(110)).ok);
+        assert!(!skew("t", at(110), at(100)).ok);
+    }
+
+    #[test]
+    fn other_helpers_are_mended_by_a_bootstrap() {
+        assert!(helpers("t", HELPERS_VERSION).ok);
+        assert!(helpers("t", "pg-9.9.9").mend.contains("bootstrap --print"));
+    }
+}

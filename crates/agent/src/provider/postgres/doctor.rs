@@ -1,0 +1,25 @@
+//! What the helpers themselves say of the target: `gk.doctor()`.
+
+use super::{PostgresTarget, query};
+use crate::doctor::Check;
+use crate::provider::error::ProviderError;
+
+const SQL: &str = "-- provider::doctor\nSELECT check_name, ok, detail, mend FROM gk.doctor()";
+
+impl PostgresTarget {
+    /// Every check of the helpers; the subject is for the caller to fill in.
+    pub(crate) async fn doctor(&self) -> Result<Vec<Check>, ProviderError> {
+        let client = self.pools.urgent.get().await?;
+        let mut checks = Vec::new();
+        for row in query(&client, SQL, &[]).await? {
+            checks.push(Check {
+                subject: String::new(),
+                name: row.try_get("check_name")?,
+                ok: row.try_get("ok")?,
+                detail: row.try_get("detail")?,
+                mend: row.try_get("mend")?,
+            });
+        }
+        Ok(checks)
+    }
+}
