@@ -58,7 +58,7 @@ pub struct ActorSpec {
 
 const UPSERT: &str = "-- actors::upsert
     INSERT INTO actors (id, tenant_id, kind, name, groups, email)
-    VALUES ($1, $2, $3, $4, coalesce($5, '{}'), $6)
+    VALUES ($1, $2, $3, $4, coalesce($5::text[], '{}'), $6)
     ON CONFLICT (tenant_id, (kind = 'agent'), name) DO UPDATE
         SET groups = coalesce($5, actors.groups), email = coalesce($6, actors.email)
     RETURNING id";
