@@ -7,7 +7,17 @@
 
 pub mod clock;
 pub mod config;
+mod error;
+pub mod http;
+pub mod logging;
 pub mod machine;
+pub mod plane;
 pub mod policy;
+mod startup;
 pub mod store;
 pub mod wakeups;
+
+pub use startup::{PlaneError, admin_token, migrate, serve};
+
+/// Version of this binary.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

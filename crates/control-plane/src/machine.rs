@@ -1,8 +1,9 @@
 //! What the machine gives us and nothing else may ask for: its clock and its source of randomness.
 //!
-//! The clock is used for ids and nothing that matters: leases and expiry go by the clocks of ledger and target.
+//! Both serve request ids and the check at start that the clock is plausible; what matters goes by the clocks of ledger
+//! and target, and by the ledger's own source of randomness.
 
-use gk_shared::ids::{RequestId, SessionId};
+use gk_shared::ids::RequestId;
 use jiff::Timestamp;
 
 /// The clock and the randomness that were passed in.
@@ -37,12 +38,6 @@ impl Machine {
     #[must_use]
     pub fn unix_ms(&self) -> u64 {
         u64::try_from(self.now().as_millisecond()).unwrap_or(0)
-    }
-
-    /// A new session id.
-    #[must_use]
-    pub fn session_id(&self) -> SessionId {
-        SessionId::from_parts(self.unix_ms(), self.random())
     }
 
     /// A new request id.

@@ -35,6 +35,12 @@ impl ApiError {
         Self::new(ErrorCode::Internal, "something went wrong on this side; the log has it under the request id")
     }
 
+    /// The same under another code.
+    #[must_use]
+    pub fn with_code(self, code: ErrorCode) -> Self {
+        Self::new(code, self.problem.detail)
+    }
+
     /// The same with another next step.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

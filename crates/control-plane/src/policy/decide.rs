@@ -93,18 +93,6 @@ impl Policy {
         let role = || Denied::Role { target: ask.target.clone(), role: ask.role.clone() };
         Err(nearest.map_or_else(role, |(_, why)| why))
     }
-
-    /// Decides whether a session that began `age_secs` ago may last `ask.ttl` from now: as a new one it must be
-    /// allowed, and as a whole it must stay under the ceiling.
-    ///
-    /// # Errors
-    /// No rule allows it, or the session would last too long as a whole.
-    pub fn decide_extension(&self, asker: &Asker<'_>, ask: &Ask<'_>, age_secs: u32) -> Result<Permit, Denied> {
-        let permit = self.decide(asker, ask)?;
-        let whole = Ttl::from_secs(age_secs.saturating_add(ask.ttl.as_secs()))?;
-        whole.check_limit(self.ceiling, "a session as a whole")?;
-        Ok(permit)
-    }
 }
 
 impl Rule {
@@ -186,15 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn a_session_as_a_whole_stays_under_the_ceiling() {
-        let (target, role) = ("pg-local".parse().unwrap(), "app_read".parse().unwrap());
-        let reason: Reason = "debug".parse().unwrap();
-        let name: ActorName = "dana".parse().unwrap();
-        let asker = Asker { name: &name, groups: &[] };
-        let ask = Ask { target: &target, role: &role, ttl: "2h".parse().unwrap(), reason: Some(&reason) };
-        assert!(policy().decide_extension(&asker, &ask, 2 * 3600).is_ok());
-        let denied = policy().decide_extension(&asker, &ask, 2 * 3600 + 1).unwrap_err();
-        assert!(denied.to_string().contains("for a session as a whole"), "{denied}");
+    fn no_rule_however_wide_covers_a_role_that_is_no_pack() {
+        let open = "[[rule]]\nname='open'\nwho=['*']\ntargets=['*']\nroles=['*']\nmax_ttl='1h'\nreason='optional'\n";
+        let policy = Policy::parse(open, Ttl::from_minutes(240).unwrap()).unwrap();
+        let (name, target) = ("dana".parse().unwrap(), "pg-local".parse().unwrap());
+        for (role, permitted) in [("app_read", true), ("postgres", false), ("pg_monitor", false), ("gk_owner", false)] {
+            let role = role.parse().unwrap();
+            let ask = Ask { target: &target, role: &role, ttl: "5m".parse().unwrap(), reason: None };
+            assert_eq!(policy.decide(&Asker { name: &name, groups: &[] }, &ask).is_ok(), permitted, "{role}");
+        }
     }
 
     #[test]

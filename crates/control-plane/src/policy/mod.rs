@@ -81,6 +81,12 @@ impl Rule {
     }
 }
 
+/// Roles of Postgres and of Gatekeeper itself are no packs, whatever a rule says.
+fn is_reserved(role: &PackName) -> bool {
+    let name = role.as_str();
+    name == "postgres" || name.starts_with("pg_") || name.starts_with("gk_")
+}
+
 /// Who asks, as rules see them.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'a> {
@@ -169,6 +175,6 @@ impl Policy {
         target: &'s TargetName,
         role: &'s PackName,
     ) -> impl Iterator<Item = &'s Rule> {
-        self.rules.iter().filter(move |rule| rule.covers(asker, target) && rule.roles.iter().any(|roles| roles.is(role)))
+        self.rules.iter().filter(move |rule| !is_reserved(role) && rule.covers(asker, target) && rule.roles.iter().any(|roles| roles.is(role)))
     }
 }

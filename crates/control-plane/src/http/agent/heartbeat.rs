@@ -1,0 +1,22 @@
+//! `POST /v1/agent/heartbeat`: an agent lives, and says how its targets are.
+
+use axum::Json;
+use axum::extract::State;
+use gk_shared::wire::agent::{Heartbeat, HeartbeatAnswer};
+
+use crate::http::auth::AgentCaller;
+use crate::http::body::LargeBody;
+use crate::http::problem::ApiError;
+use crate::plane::Plane;
+use crate::store::agents;
+
+/// Reports that the agent lives
+#[utoipa::path(post, path = "/agent/heartbeat", tag = "agent", request_body = Heartbeat,
+    responses((status = 200, description = "Heard", body = HeartbeatAnswer)))]
+pub async fn heartbeat(
+    State(plane): State<Plane>,
+    caller: AgentCaller,
+    LargeBody(body): LargeBody<Heartbeat>,
+) -> Result<Json<HeartbeatAnswer>, ApiError> {
+    Ok(Json(agents::heartbeat(&plane.ledger, &caller.agent, &body, crate::VERSION).await?))
+}

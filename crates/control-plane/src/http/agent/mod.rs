@@ -1,0 +1,7 @@
+//! `/v1/agent`: what agents ask and report. They dial out, so every exchange is a request of theirs.
+
+pub mod claim;
+pub mod complete;
+pub mod heartbeat;
+pub mod observe;
+pub mod renew;

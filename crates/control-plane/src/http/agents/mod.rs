@@ -1,0 +1,4 @@
+//! `/v1/agents`: agents as admins see and enrol them.
+
+pub mod enroll;
+pub mod list;

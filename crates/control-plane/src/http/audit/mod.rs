@@ -1,0 +1,4 @@
+//! `/v1/audit`: the log, for auditors.
+
+pub mod checkpoints;
+pub mod events;

@@ -1,0 +1,236 @@
+//! Who calls: the bearer token, looked up by its hash at every request.
+//!
+//! Always holds: whatever is wrong with a token, the refusal has the same words (one that was ours and has expired is
+//! told so, since only its holder can send it); the text of a token is never logged; nothing is remembered between
+//! requests, so a revoked token and a disabled actor are refused at the next one.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use gk_shared::audit::AuditAction;
+use gk_shared::ids::{ActorId, RequestId, TokenId};
+use gk_shared::names::{ActorName, GroupName};
+use gk_shared::problem::ErrorCode;
+use gk_shared::secret::BearerToken;
+use gk_shared::wire::token::Scope;
+use jiff::Timestamp;
+
+use super::access::Access;
+use super::problem::ApiError;
+use super::rates::Bucket;
+use super::serve::Peer;
+use crate::plane::Plane;
+use crate::policy::Asker;
+use crate::store::actors::ActorKind;
+use crate::store::sessions::Viewer;
+use crate::store::tokens::{self, AgentIdentity, Authentication, Caller};
+use crate::store::{Event, Origin, audit};
+
+/// A person or a service, on one request.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The actor.
+    pub actor: ActorId,
+    /// Its name.
+    pub name: ActorName,
+    /// Its groups.
+    pub groups: Vec<GroupName>,
+    /// Whether it is a program, which repeats requests by itself.
+    pub is_service: bool,
+    /// The token used.
+    pub token: TokenId,
+    /// The token itself: what is sealed to it is opened with it.
+    pub bearer: BearerToken,
+    /// What the token is for.
+    pub scopes: Vec<Scope>,
+    /// Until when it works.
+    pub expires_at: Timestamp,
+    /// The ledger's clock when it was looked up.
+    pub now: Timestamp,
+    /// The request.
+    pub request: RequestId,
+}
+
+impl User {
+    /// As policy sees them.
+    #[must_use]
+    pub fn asker(&self) -> Asker<'_> {
+        Asker { name: &self.name, groups: &self.groups }
+    }
+
+    /// As the audit log names them.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin::actor(self.name.as_str(), self.request)
+    }
+
+    /// Their own sessions.
+    #[must_use]
+    pub const fn own(&self) -> Viewer {
+        Viewer::Actor(self.actor)
+    }
+
+    /// The sessions they may see: their own, or all with the scope for it.
+    #[must_use]
+    pub fn viewer(&self) -> Viewer {
+        let all = self.has(Scope::Admin) || self.has(Scope::Auditor);
+        if all { Viewer::All } else { self.own() }
+    }
+
+    /// The sessions they may end or extend.
+    #[must_use]
+    pub fn may_change(&self) -> Viewer {
+        if self.has(Scope::Admin) { Viewer::All } else { self.own() }
+    }
+
+    /// Whether the token has this scope.
+    #[must_use]
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
+
+/// An agent, on one request.
+#[derive(Debug, Clone)]
+pub struct AgentCaller {
+    /// Who it is.
+    pub agent: AgentIdentity,
+    /// The request.
+    pub request: RequestId,
+}
+
+impl AgentCaller {
+    /// As the audit log names it.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin::agent(self.agent.name.as_str(), self.request)
+    }
+}
+
+/// What stands at the door of a group of routes.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// The plane.
+    pub plane: Plane,
+    /// Who may pass.
+    pub access: Access,
+    /// What passing costs.
+    pub bucket: Bucket,
+}
+
+/// What the door needs to know of a request, apart from its body.
+struct Call {
+    id: RequestId,
+    from: IpAddr,
+    place: String,
+    bearer: Option<BearerToken>,
+}
+
+impl Call {
+    fn of(request: &Request) -> Self {
+        let extensions = request.extensions();
+        Self {
+            id: *extensions.get().expect("the outermost layer gives every request its id"),
+            // Without an address (a call inside this process) all share one.
+            from: extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0),
+            place: format!("{} {}", request.method(), super::metrics::route_label(extensions.get())),
+            bearer: bearer(request.headers()),
+        }
+    }
+}
+
+/// Lets the request pass if its token allows it.
+pub async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    match admit(&door, Call::of(&request)).await {
+        Ok(Admitted::User(user)) => drop(request.extensions_mut().insert(user)),
+        Ok(Admitted::Agent(agent)) => drop(request.extensions_mut().insert(agent)),
+        Err(refusal) => return refusal.into_response(),
+    }
+    next.run(request).await
+}
+
+enum Admitted {
+    User(User),
+    Agent(AgentCaller),
+}
+
+async fn admit(door: &Door, call: Call) -> Result<Admitted, ApiError> {
+    let Some(bearer) = call.bearer.clone() else { return Err(refused(door, &call)) };
+    let mut caller = match tokens::authenticate(&door.plane.ledger, &bearer).await? {
+        Authentication::Known(caller) => *caller,
+        Authentication::Invalid => return Err(refused(door, &call)),
+        Authentication::Expired => return Err(ApiError::new(ErrorCode::TokenExpired, "the token has passed its end")),
+    };
+    tracing::debug!(actor = %caller.name, token = %caller.token, "authenticated");
+    door.plane.rates.take(door.bucket, caller.actor.uuid())?;
+    if let Err(refusal) = door.access.check(&caller.scopes) {
+        record_refusal(&door.plane, &caller, &call, &refusal).await?;
+        return Err(refusal);
+    }
+    Ok(match caller.agent.take() {
+        Some(agent) => Admitted::Agent(AgentCaller { agent, request: call.id }),
+        None => Admitted::User(user(caller, bearer, call.id)),
+    })
+}
+
+fn user(caller: Caller, bearer: BearerToken, request: RequestId) -> User {
+    User {
+        actor: caller.actor,
+        name: caller.name,
+        groups: caller.groups,
+        is_service: caller.kind == ActorKind::Service,
+        token: caller.token,
+        bearer,
+        scopes: caller.scopes,
+        expires_at: caller.expires_at,
+        now: caller.now,
+        request,
+    }
+}
+
+/// The token, if the request has exactly one `Authorization` header and it is `Bearer` with a token of our form.
+fn bearer(headers: &HeaderMap) -> Option<BearerToken> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| BearerToken::parse(token).ok()).flatten()
+}
+
+/// The one answer to every token that does not work, and to none.
+fn refused(door: &Door, call: &Call) -> ApiError {
+    match door.plane.rates.refuse(call.from) {
+        Ok(()) => ApiError::new(ErrorCode::TokenInvalid, "this needs a bearer token that works"),
+        Err(too_many) => too_many,
+    }
+}
+
+/// Writes down that somebody known was where they do not belong.
+async fn record_refusal(plane: &Plane, caller: &Caller, call: &Call, refusal: &ApiError) -> Result<(), ApiError> {
+    let origin = match &caller.agent {
+        Some(agent) => Origin::agent(agent.name.as_str(), call.id),
+        None => Origin::actor(caller.name.as_str(), call.id),
+    };
+    let event = Event::new(AuditAction::AccessRefused, &call.place)
+        .denied()
+        .fact("code", refusal.code())
+        .fact("token", caller.token);
+    Ok(audit::record(&plane.ledger, origin, event).await?)
+}
+
+/// A handler asks for who called; the door has put it there.
+macro_rules! from_door {
+    ($($caller:ty),+) => {$(
+        impl<S: Send + Sync> FromRequestParts<S> for $caller {
+            type Rejection = ApiError;
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+                let found = parts.extensions.get::<Self>().cloned();
+                found.ok_or_else(|| ApiError::new(ErrorCode::WrongPrincipalKind, "this route is for another kind of caller"))
+            }
+        }
+    )+};
+}
+from_door!(User, AgentCaller);

@@ -1,0 +1,143 @@
+//! `GET /metrics`: what this process did, and how the ledger stands, as Prometheus reads it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, State};
+use axum::http::{Method, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::plane::Plane;
+use crate::store::jobs::Timing;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Named {
+    name: String,
+}
+
+/// The numbers of one process.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    answered: Family<Answered, Counter>,
+    seconds: Histogram,
+    jobs: Family<Kind, Counter>,
+    create_to_ready: Histogram,
+    end_to_cut: Histogram,
+    ledger: Family<Named, Gauge<f64, AtomicU64>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        // From a millisecond to about half a minute.
+        let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        let mut registry = Registry::with_prefix("gk");
+        let metrics = Self {
+            registry: Arc::default(),
+            answered: Family::default(),
+            seconds: seconds(),
+            jobs: Family::default(),
+            create_to_ready: seconds(),
+            end_to_cut: seconds(),
+            ledger: Family::default(),
+        };
+        registry.register("http_requests", "Requests answered, by method, route and status", metrics.answered.clone());
+        registry.register("http_request_seconds", "Time to answer, waits included", metrics.seconds.clone());
+        registry.register("jobs", "Results of jobs taken from agents, by kind and outcome", metrics.jobs.clone());
+        registry.register("create_to_ready_seconds", "From the request to a working credential", metrics.create_to_ready.clone());
+        registry.register("end_to_cut_seconds", "From the wish to end a session to no login and no connection left", metrics.end_to_cut.clone());
+        registry.register("ledger", "How the ledger stands: sessions by status, jobs, events, connections", metrics.ledger.clone());
+        Self { registry: Arc::new(registry), ..metrics }
+    }
+}
+
+impl Metrics {
+    /// Counts an answer.
+    pub fn answered(&self, method: &Method, route: &str, status: u16, took: Duration) {
+        let label = Answered { method: method_label(method), route: route.to_owned(), status };
+        self.answered.get_or_create(&label).inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a job's result.
+    pub fn job(&self, kind: &'static str, outcome: &'static str) {
+        self.jobs.get_or_create(&Kind { kind, outcome }).inc();
+    }
+
+    /// Counts how long a session took to be made, or to be cut off.
+    pub fn timed(&self, timing: Timing) {
+        if let Some(took) = timing.create_to_ready {
+            self.create_to_ready.observe(took.as_secs_f64());
+        }
+        if let Some(took) = timing.end_to_cut {
+            self.end_to_cut.observe(took.as_secs_f64());
+        }
+    }
+
+    /// Forgets the ledger's numbers, before they are read anew: a count that is gone has no row to say so.
+    pub fn clear_ledger_counts(&self) {
+        self.ledger.clear();
+    }
+
+    /// Sets one of the ledger's numbers.
+    pub fn set_ledger(&self, name: &str, value: f64) {
+        self.ledger.get_or_create(&Named { name: name.to_owned() }).set(value);
+    }
+
+    /// All numbers as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a String takes every write");
+        text
+    }
+}
+
+/// The methods that exist here; others share one label, so that a caller cannot make labels.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+/// The route's pattern without the version; what matched none is `other`.
+#[must_use]
+pub fn route_label(matched: Option<&MatchedPath>) -> String {
+    let path = matched.map_or("other", MatchedPath::as_str);
+    path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path).to_owned()
+}
+
+/// `GET /metrics`.
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "Numbers, as Prometheus reads them", body = String)))]
+pub async fn metrics(State(plane): State<Plane>) -> Response {
+    if let Err(error) = plane.refresh_gauges().await {
+        // Without the ledger the numbers of this process are still worth reading.
+        tracing::warn!(error = %super::problem::chain(&error), "the ledger's numbers are stale");
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], plane.metrics.text()).into_response()
+}

@@ -1,0 +1,160 @@
+//! `POST /v1/sessions`: policy decides, the ledger keeps the intent and a job, an agent makes the role.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use gk_shared::audit::AuditAction;
+use gk_shared::ids::SessionId;
+use gk_shared::problem::ErrorCode;
+use gk_shared::reason::{Reason, TicketRef};
+use gk_shared::seal::{RecipientKey, RecipientSecret};
+use gk_shared::session::SessionStatus;
+use gk_shared::ttl::Ttl;
+use gk_shared::wire::session::{CreateSession, DryRun, SessionView};
+use sha2::{Digest as _, Sha256};
+
+use super::credential::view_for;
+use crate::http::auth::User;
+use crate::http::body::Body;
+use crate::http::idempotency;
+use crate::http::problem::ApiError;
+use crate::http::query::Query;
+use crate::plane::Plane;
+use crate::policy::{Ask, Denied, Permit};
+use crate::store::sessions::{self, KeyKind, NewSession, Requester};
+use crate::store::{Event, audit};
+
+/// A request whose every part was read.
+struct Wanted {
+    body: CreateSession,
+    ttl: Ttl,
+    reason: Option<Reason>,
+    ticket: Option<TicketRef>,
+    recipient: Option<RecipientKey>,
+}
+
+impl Wanted {
+    fn read(body: CreateSession) -> Result<Self, ApiError> {
+        let ttl = ttl(&body)?;
+        let reason = body.reason.as_deref().map(str::parse).transpose()?;
+        let ticket = body.ticket.as_deref().map(str::parse).transpose()?;
+        let recipient = body.recipient_public_key.as_deref().map(str::parse).transpose()?;
+        if body.max_connections == Some(0) {
+            return Err(ApiError::new(ErrorCode::InvalidRequest, "`maxConnections` must be at least 1"));
+        }
+        Ok(Self { body, ttl, reason, ticket, recipient })
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        Ask { target: &self.body.target, role: &self.body.role, ttl: self.ttl, reason: self.reason.as_ref() }
+    }
+
+    /// Of the request as it was understood, so that blanks and the order of fields make no difference.
+    fn hash(&self) -> [u8; 32] {
+        let text = serde_json::to_vec(&self.body).expect("the body was JSON before");
+        Sha256::digest(text).into()
+    }
+}
+
+fn ttl(body: &CreateSession) -> Result<Ttl, ApiError> {
+    match (body.ttl_seconds, body.ttl_minutes) {
+        (Some(seconds), None) => Ok(Ttl::from_secs(seconds)?),
+        (None, Some(minutes)) => Ok(Ttl::from_minutes(minutes)?),
+        (None, None) => Err(ApiError::new(ErrorCode::InvalidTtl, "give `ttlSeconds` or `ttlMinutes`")),
+        (Some(_), Some(_)) => Err(ApiError::new(ErrorCode::InvalidTtl, "give `ttlSeconds` or `ttlMinutes`, not both")),
+    }
+}
+
+/// Asks for a session
+///
+/// Send an `Idempotency-Key`, and the same one when repeating. With `?wait=10s` the answer comes as soon as the session
+/// is ready or has failed; with `?dryRun=true` policy is asked and nothing is made.
+#[utoipa::path(post, path = "/sessions", tag = "sessions", request_body = CreateSession,
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "8 to 128 of A-Za-z0-9_-; services must send one"),
+        ("wait" = Option<String>, Query, description = "How long to wait for the credential, at most 30s"),
+        ("dryRun" = Option<bool>, Query, description = "Only ask policy"),
+    ),
+    responses(
+        (status = 201, description = "The session", body = SessionView),
+        (status = 200, description = "What policy says (dryRun)", body = DryRun),
+    ))]
+pub async fn create_session(
+    State(plane): State<Plane>,
+    user: User,
+    headers: HeaderMap,
+    mut query: Query,
+    Body(body): Body<CreateSession>,
+) -> Result<Response, ApiError> {
+    let (wait, dry_run) = (query.wait()?, query.flag("dryRun")?);
+    query.finish()?;
+    let wanted = Wanted::read(body)?;
+    if dry_run {
+        return dry(&plane, &user, &wanted);
+    }
+    let key = idempotency::key(&plane, &user, &headers)?;
+    let permit = permit(&plane, &user, &wanted).await?;
+    let new = NewSession { key, ..new_session(&plane, &user, wanted, &permit) };
+    let mut session = sessions::create(&plane.ledger, &new).await?.into_session();
+    if !wait.is_zero() {
+        let settled = |status| status != SessionStatus::Provisioning;
+        let found = plane.until_stop(sessions::wait(&plane.ledger, session.id, user.own(), wait, settled)).await;
+        session = found.transpose()?.flatten().unwrap_or(session);
+    }
+    let view = view_for(&plane, &user, &session).await?;
+    let place = [(header::LOCATION, format!("/v1/sessions/{}", session.id))];
+    Ok((StatusCode::CREATED, place, Json(view)).into_response())
+}
+
+fn dry(plane: &Plane, user: &User, wanted: &Wanted) -> Result<Response, ApiError> {
+    let answer = match plane.policy.decide(&user.asker(), &wanted.ask()) {
+        Ok(permit) => {
+            DryRun { allowed: true, rule: permit.rule().to_owned(), max_ttl_seconds: permit.max_ttl().as_secs() }
+        }
+        Err(Denied::Role { .. }) => DryRun { allowed: false, rule: "default deny".to_owned(), max_ttl_seconds: 0 },
+        Err(denied @ (Denied::Target(_) | Denied::Ttl(_) | Denied::Reason(_))) => return Err(denied.into()),
+    };
+    Ok(Json(answer).into_response())
+}
+
+/// Asks policy; a refusal is written to the audit log before the caller hears of it.
+async fn permit(plane: &Plane, user: &User, wanted: &Wanted) -> Result<Permit, ApiError> {
+    let denied = match plane.policy.decide(&user.asker(), &wanted.ask()) {
+        Ok(permit) => return Ok(permit),
+        Err(denied) => denied,
+    };
+    let event = Event::new(AuditAction::SessionDenied, &wanted.body.target)
+        .denied()
+        .fact("role", &wanted.body.role)
+        .fact("ttl_seconds", wanted.ttl.as_secs())
+        .fact("why", &denied);
+    audit::record(&plane.ledger, user.origin(), event).await?;
+    Err(denied.into())
+}
+
+fn new_session(plane: &Plane, user: &User, wanted: Wanted, permit: &Permit) -> NewSession {
+    let id: SessionId = plane.ledger.fresh_id(user.now);
+    let body_hash = wanted.hash();
+    let (recipient, key_kind) = match wanted.recipient {
+        Some(key) => (key, KeyKind::Own),
+        None => (RecipientSecret::for_token(&user.bearer, id).public(), KeyKind::Token),
+    };
+    NewSession {
+        id,
+        requester: Requester { actor: user.actor, name: user.name.clone(), token: user.token },
+        target: wanted.body.target,
+        role: wanted.body.role,
+        ttl: permit.ttl(),
+        max_connections: wanted.body.max_connections,
+        reason: wanted.reason,
+        ticket: wanted.ticket,
+        recipient,
+        key_kind,
+        rule: permit.rule().to_owned(),
+        provision_within: plane.provision_deadline,
+        request: user.request,
+        key: idempotency::fresh(plane),
+        body_hash,
+    }
+}

@@ -1,0 +1,97 @@
+//! What all handlers of one process share.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Limits, PlaneConfig};
+use crate::http::metrics::Metrics;
+use crate::http::rates::Rates;
+use crate::machine::Machine;
+use crate::policy::Policy;
+use crate::store::{Lane, Ledger, StoreError, status};
+
+/// The control plane, as handlers hold it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Plane(Arc<Parts>);
+
+/// The parts of it.
+#[derive(Debug)]
+pub struct Parts {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Who may have what.
+    pub policy: Policy,
+    /// How long a session may take to be made.
+    pub provision_deadline: Duration,
+    /// What callers may do.
+    pub limits: Limits,
+    /// How much of that they have used.
+    pub rates: Rates,
+    /// The numbers of this process.
+    pub metrics: Metrics,
+    /// Clock and randomness.
+    pub machine: Machine,
+    /// Set when the process is to end.
+    pub stop: CancellationToken,
+}
+
+impl Deref for Plane {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Plane {
+    /// A plane with these settings, on this ledger.
+    #[must_use]
+    pub fn new(config: &PlaneConfig, ledger: Ledger, stop: CancellationToken) -> Self {
+        Self(Arc::new(Parts {
+            ledger,
+            policy: config.policy.clone(),
+            provision_deadline: config.provision_deadline,
+            limits: config.limits.clone(),
+            rates: Rates::new(&config.limits),
+            metrics: Metrics::default(),
+            machine: Machine::system(),
+            stop,
+        }))
+    }
+
+    /// Runs `work`, unless the process is to end first.
+    pub async fn until_stop<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.stop.run_until_cancelled(work).await
+    }
+
+    /// Reads the ledger's numbers into the metrics.
+    ///
+    /// # Errors
+    /// The ledger does not answer.
+    pub async fn refresh_gauges(&self) -> Result<(), StoreError> {
+        let gauges = status::gauges(&self.ledger).await?;
+        self.metrics.clear_ledger_counts();
+        for (lane, name) in [(Lane::Normal, "normal"), (Lane::Ending, "ending")] {
+            let used = self.ledger.pool_use(lane);
+            self.metrics.set_ledger(&format!("pool_{name}_open"), count(used.open));
+            self.metrics.set_ledger(&format!("pool_{name}_idle"), count(used.idle));
+            self.metrics.set_ledger(&format!("pool_{name}_waiting"), count(used.waiting));
+        }
+        for (status, sessions) in gauges.sessions {
+            self.metrics.set_ledger(&format!("sessions_{status}"), count(sessions));
+        }
+        for (kind, state, jobs) in gauges.jobs {
+            self.metrics.set_ledger(&format!("jobs_{kind}_{state}"), count(jobs));
+        }
+        self.metrics.set_ledger("audit_unsealed", count(gauges.audit_unsealed));
+        self.metrics.set_ledger("oldest_uncut_seconds", gauges.oldest_uncut_seconds);
+        Ok(())
+    }
+}
+
+/// A count as a metric; what is beyond a u32 is shown as the largest one.
+fn count(number: impl TryInto<u32>) -> f64 {
+    f64::from(number.try_into().unwrap_or(u32::MAX))
+}

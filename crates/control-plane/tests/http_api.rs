@@ -1,0 +1,25 @@
+//! The HTTP API as its callers see it: a served control plane, a real Postgres for its ledger, a real HTTP client.
+//!
+//! The agent in these tests is a client of the API like any other; what a true one does on a target is tested with it.
+
+#[path = "http_api/support.rs"]
+mod support;
+
+#[path = "http_api/access.rs"]
+mod access;
+#[path = "http_api/agents.rs"]
+mod agents;
+#[path = "http_api/bad_inputs.rs"]
+mod bad_inputs;
+#[path = "http_api/binary.rs"]
+mod binary;
+#[path = "http_api/catalog.rs"]
+mod catalog;
+#[path = "http_api/credentials.rs"]
+mod credentials;
+#[path = "http_api/idempotency.rs"]
+mod idempotency;
+#[path = "http_api/sessions.rs"]
+mod sessions;
+#[path = "http_api/slow_clients.rs"]
+mod slow_clients;

@@ -1,0 +1,157 @@
+//! Clients that send nothing, trickle, flood or hang: closed on time, and nobody else is slower for it.
+
+use std::time::{Duration, Instant};
+
+use gk_control_plane::config::Limits;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::World;
+
+fn impatient() -> Limits {
+    Limits { first_byte: Duration::from_millis(500), headers: Duration::from_millis(800), ..Limits::default() }
+}
+
+/// Reads until the other side closes; what came, and how long it took.
+async fn until_closed(mut stream: TcpStream) -> (String, Duration) {
+    let began = Instant::now();
+    let mut got = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut got)).await;
+    // A reset is a way to close, too.
+    drop(read.expect("the connection was not closed within 20 s"));
+    (String::from_utf8_lossy(&got).into_owned(), began.elapsed())
+}
+
+async fn send(world: &World, bytes: &[u8]) -> (String, Duration) {
+    let mut stream = TcpStream::connect(world.address()).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    until_closed(stream).await
+}
+
+#[tokio::test]
+async fn a_connection_that_sends_nothing_or_trickles_its_headers_is_closed_on_time() {
+    let world = World::with(impatient()).await;
+    let (_, silent) = until_closed(TcpStream::connect(world.address()).await.unwrap()).await;
+    assert!((400..2000).contains(&silent.as_millis()), "{silent:?}");
+    let (mut reads, mut writes) = TcpStream::connect(world.address()).await.unwrap().into_split();
+    let began = Instant::now();
+    let trickle = tokio::spawn(async move {
+        for byte in b"GET /livez HTTP/1.1\r\nHost: x\r\n".iter().cycle() {
+            if writes.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mut got = Vec::new();
+    drop(reads.read_to_end(&mut got).await);
+    trickle.abort();
+    assert!((600..3000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    let (_, kept) = send(&world, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(kept < Duration::from_secs(3), "an idle connection is closed, too: {kept:?}");
+}
+
+#[tokio::test]
+async fn many_idle_connections_make_nobody_else_slower() {
+    let world = World::with(Limits { connections: 600, ..impatient() }).await;
+    let mut idle = Vec::new();
+    for _ in 0..500 {
+        idle.push(TcpStream::connect(world.address()).await.unwrap());
+    }
+    let dana = world.dana().await;
+    let began = Instant::now();
+    dana.get("/v1/me").await.expect(200);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn beyond_the_cap_a_connection_is_closed_at_once_and_room_comes_back() {
+    let world = World::with(Limits { connections: 16, first_byte: Duration::from_secs(2), ..impatient() }).await;
+    let mut idle = Vec::new();
+    for _ in 0..16 {
+        idle.push(TcpStream::connect(world.address()).await.unwrap());
+    }
+    let (_, over) = until_closed(TcpStream::connect(world.address()).await.unwrap()).await;
+    assert!(over < Duration::from_secs(1), "{over:?}");
+    drop(idle);
+    gk_testkit::eventually(Duration::from_secs(5), "there is room again", async || {
+        let (answer, _) = send(&world, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(answer) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large_or_malformed_are_refused() {
+    let world = World::with(impatient()).await;
+    let with = |headers: &str| format!("GET /v1/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    for (head, status) in [
+        (with(&format!("X-Long: {}\r\n", "a".repeat(17_000))), "431"),
+        (with(&"X-One: 1\r\n".repeat(101)), "431"),
+        (with("X-Nul: a\0b\r\n"), "400"),
+        (with(&format!("Authorization: Bearer {}\r\n", "a".repeat(1_000_000))), "431"),
+        ("GET /v1/me\r\n\r\n".to_owned(), "400"),
+        ("nonsense\r\n\r\n".to_owned(), "400"),
+    ] {
+        let mut stream = TcpStream::connect(world.address()).await.unwrap();
+        // The other side may close before all was sent.
+        drop(stream.write_all(head.as_bytes()).await);
+        let (answer, _) = until_closed(stream).await;
+        let closed = answer.is_empty();
+        assert!(closed || answer.split(' ').nth(1) == Some(status), "{status}: {}", &head[..40.min(head.len())]);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_a_time_out() {
+    let world = World::with(Limits { request: Duration::from_secs(1), ..impatient() }).await;
+    let dana = world.dana().await;
+    let head = format!(
+        "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{",
+        dana.token()
+    );
+    let (answer, took) = send(&world, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 504") && answer.contains("request_timeout"), "{answer}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test]
+async fn one_who_floods_is_told_when_to_come_back_and_can_still_end_sessions() {
+    let world = World::with(Limits { requests_per_second: 1, burst: 5, ..Limits::default() }).await;
+    let (agent, dana) = (world.agent("agent-1").await, world.dana().await);
+    let id = dana.create(json!({})).await.expect(201).id();
+    agent.work().await;
+    for _ in 0..4 {
+        dana.get("/v1/me").await.expect(200);
+    }
+    let refused = dana.get("/v1/me").await.refused(429, "rate_limited");
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(refused.body["retryable"], true);
+    dana.post(&format!("/v1/sessions/{id}/revoke"), json!({})).await.expect(200);
+    world.person("eve", &["requester"], &[]).await.get("/v1/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn one_who_guesses_tokens_is_slowed_down_whatever_address_they_claim() {
+    let world = World::with(Limits { refusals_per_minute: 3, ..Limits::default() }).await;
+    let anonymous = world.anonymous();
+    let mut statuses = Vec::new();
+    for guess in 0..5 {
+        let request = anonymous.request("GET", "/v1/me").header("X-Forwarded-For", format!("10.0.0.{guess}"));
+        statuses.push(request.send().await.unwrap().status().as_u16());
+    }
+    assert_eq!(statuses, [401, 401, 401, 429, 429]);
+    world.admin.get("/v1/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_stop_lets_a_long_poll_end_and_says_nothing_twice() {
+    let (world, agent) = World::with_agent().await;
+    let poll = tokio::spawn(async move { agent.claim(25_000).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let began = Instant::now();
+    world.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(poll.await.unwrap().is_empty());
+}

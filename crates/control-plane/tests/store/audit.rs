@@ -1,0 +1,203 @@
+//! The audit log: nothing changes without it, nobody changes it, and its chain verifies.
+
+use gk_control_plane::store::audit::{self, AuditFilter, Patience};
+use gk_control_plane::store::sessions::{self, CreateRefused};
+use gk_control_plane::store::{Event, Origin, StoreError, agents};
+use gk_shared::audit::{AuditAction, AuditEvent, AuditFinding, AuditRecord, Head, Verifier};
+use gk_shared::problem::ErrorCode;
+use std::time::Duration;
+
+use crate::support::{Books, OWNER, connect, ended, heartbeat, request};
+
+/// The whole log, as an export would hold it.
+async fn export(books: &Books) -> Vec<AuditRecord> {
+    let (mut records, mut after) = (Vec::new(), 0);
+    loop {
+        let page = audit::events(&books.ledger, after, 100, &AuditFilter::default()).await.expect("reads");
+        after = page.next_after;
+        records.extend(page.events);
+        if !page.more {
+            return records;
+        }
+    }
+}
+
+fn verify(records: &[AuditRecord]) -> Result<Head, AuditFinding> {
+    let mut verifier = Verifier::from_start(None);
+    records.iter().try_for_each(|record| verifier.take(record))?;
+    verifier.finish()
+}
+
+#[tokio::test]
+async fn the_chain_verifies_after_many_writers_and_several_sealers_at_once() {
+    let books = Books::open().await;
+    let (other, _sent) = connect(&books.config);
+    let writers = (0..16_u32).map(|writer| {
+        let ledger = if writer % 2 == 0 { books.ledger.clone() } else { other.clone() };
+        tokio::spawn(async move {
+            for n in 0..25 {
+                let event = Event::new(AuditAction::AccessRefused, format!("w{writer}-{n}")).denied();
+                audit::record(&ledger, Origin::actor("mala", request()), event).await.expect("records");
+                if n % 5 == 0 {
+                    audit::seal(&ledger, Patience::Try).await.expect("seals");
+                }
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.expect("does not panic");
+    }
+    audit::seal(&books.ledger, Patience::Wait).await.expect("seals");
+    let records = export(&books).await;
+    let head = verify(&records).expect("is whole");
+    assert_eq!(head.size, 400);
+    let checkpoint = audit::checkpoint(&books.ledger).await.expect("reads");
+    assert_eq!((checkpoint.size, checkpoint.hash), (400, head.hash.to_string()));
+    assert_eq!(audit::unsealed(&books.ledger).await.expect("counts"), 0);
+    let objects: std::collections::HashSet<String> = records
+        .iter()
+        .map(|record| serde_json::from_str::<AuditEvent>(&record.event).expect("is an event").object)
+        .collect();
+    assert_eq!(objects.len(), 400, "each event stands there once");
+}
+
+#[tokio::test]
+async fn a_transaction_that_stays_open_holds_nobody_up_and_its_own_event_comes_later() {
+    let books = Books::open().await;
+    let slow = books.superuser().await;
+    slow.batch_execute("BEGIN; SELECT pg_current_xact_id()").await.expect("begins");
+    let record = async |object: &str| {
+        let event = Event::new(AuditAction::AccessRefused, object);
+        audit::record(&books.ledger, Origin::actor("mala", request()), event).await.expect("records");
+        audit::seal(&books.ledger, Patience::Wait).await.expect("seals");
+    };
+    record("first").await;
+    assert_eq!(verify(&export(&books).await).expect("is whole").size, 1);
+    let late = "INSERT INTO audit_events (id, tenant_id, canonical, leaf)
+        SELECT gen_random_uuid(), tenant_id, canonical, leaf FROM audit_events LIMIT 1";
+    slow.batch_execute(late).await.expect("inserts");
+    record("second").await;
+    slow.batch_execute("COMMIT").await.expect("commits");
+    assert_eq!(audit::unsealed(&books.ledger).await.expect("counts"), 1);
+    record("third").await;
+    assert_eq!(verify(&export(&books).await).expect("is whole").size, 4);
+}
+
+#[tokio::test]
+async fn nobody_changes_or_removes_an_event_or_a_link_not_even_the_owner_or_a_superuser() {
+    let books = Books::open().await;
+    let _agent = books.agent("a1").await;
+    audit::seal(&books.ledger, Patience::Wait).await.expect("seals");
+    let owner = books.pg.connect(OWNER, "pw", "ledger").await.expect("connects");
+    let superuser = books.superuser().await;
+    superuser.batch_execute("SET session_replication_role = replica").await.expect("may play replica");
+    for (who, client) in [("owner", &owner), ("superuser", &superuser)] {
+        for sql in [
+            "UPDATE audit_events SET canonical = canonical",
+            "DELETE FROM audit_events",
+            "TRUNCATE audit_events",
+            "UPDATE audit_links SET hash = prev",
+            "DELETE FROM audit_links",
+            "TRUNCATE audit_links",
+        ] {
+            let error = client.batch_execute(sql).await.expect_err(sql);
+            assert_eq!(error.code().expect("has a state").code(), "42501", "{who}: {sql}: {error}");
+        }
+    }
+    let rights = format!(
+        "SELECT count(*) FROM unnest(ARRAY['audit_events', 'audit_links']) t, unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) p
+         WHERE has_table_privilege('{OWNER}', t, p)"
+    );
+    assert_eq!(books.count(&rights).await, 0, "the owner has no such right, the triggers apart");
+    let forged = "INSERT INTO audit_events (id, tenant_id, canonical, leaf)
+        SELECT gen_random_uuid(), tenant_id, canonical || ' ', leaf FROM audit_events LIMIT 1";
+    let error = owner.batch_execute(forged).await.expect_err("the leaf does not fit");
+    assert_eq!(error.code().expect("has a state").code(), "23514");
+}
+
+#[tokio::test]
+async fn no_audit_no_grant() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (live, _) = books.ready(&ada, &agent).await;
+    books.force(&format!("REVOKE INSERT ON audit_events FROM {OWNER}")).await;
+    let refused = sessions::create(&books.ledger, &books.wish(&ada)).await.expect_err("cannot be logged");
+    let CreateRefused::Store(error) = refused else { panic!("{refused:?}") };
+    assert!(matches!(error, StoreError::AuditUnavailable(_)), "{error:?}");
+    assert_eq!(error.code(), ErrorCode::AuditUnavailable);
+    assert_eq!(books.count("SELECT count(*) FROM sessions").await, 1);
+    assert_eq!(books.count("SELECT count(*) FROM jobs WHERE state = 'queued'").await, 0);
+    let read = sessions::mark_credential_read(&books.ledger, Origin::actor("ada", request()), live.id).await;
+    assert!(matches!(read, Err(StoreError::AuditUnavailable(_))), "{read:?}");
+    books.force(&format!("GRANT INSERT ON audit_events TO {OWNER}")).await;
+    books.create(&ada).await;
+}
+
+/// The other half of this promise is the type: [`gk_control_plane::store::AuditedTx`] has no commit.
+#[tokio::test]
+async fn every_change_of_a_session_has_its_event_and_dropped_changes_leave_none() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    for _ in 0..20 {
+        let wish = books.wish(&ada);
+        let ledger = books.ledger.clone();
+        // Cut off somewhere in the middle, as a client that goes away would.
+        let create = tokio::spawn(async move { sessions::create(&ledger, &wish).await.map(drop) });
+        tokio::task::yield_now().await;
+        create.abort();
+        let _ = create.await;
+    }
+    let whole = "SELECT count(*) FROM sessions s WHERE NOT EXISTS (SELECT FROM audit_events e WHERE e.action = 'session.requested')";
+    assert_eq!(books.count(whole).await, 0);
+    let (session, _) = books.ready(&ada, &books.agent("a2").await).await;
+    books.revoke(&ada, session.id).await;
+    while let Some(lease) = books.claim(&agent).await.pop() {
+        if lease.job.session() == session.id {
+            books.result(&agent, &lease, ended()).await;
+        }
+    }
+    let counts = "SELECT (SELECT count(*) FROM sessions)
+        - (SELECT count(*) FROM audit_events WHERE action = 'session.requested')";
+    assert_eq!(books.count(counts).await, 0);
+    assert_eq!(books.count("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'").await, 0);
+}
+
+#[tokio::test]
+async fn silence_is_made_visible_once_a_minute() {
+    let books = Books::open().await;
+    let minute = Duration::from_secs(60);
+    assert!(audit::heartbeat(&books.ledger, minute).await.expect("writes"), "an empty log is silent");
+    audit::seal(&books.ledger, Patience::Wait).await.expect("seals");
+    assert!(!audit::heartbeat(&books.ledger, minute).await.expect("looks"));
+    assert!(audit::heartbeat(&books.ledger, Duration::ZERO).await.expect("writes"));
+    assert_eq!(books.events("log.heartbeat", "log").await, 2);
+}
+
+#[tokio::test]
+async fn events_can_be_filtered_and_a_log_brought_from_another_server_goes_on() {
+    let books = Books::open().await;
+    let agent = books.agent("a1").await;
+    let ada = books.person("ada").await;
+    let (session, _) = books.ready(&ada, &agent).await;
+    audit::seal(&books.ledger, Patience::Wait).await.expect("seals");
+    let filter = AuditFilter { object: Some(session.id.to_string()), ..AuditFilter::default() };
+    let page = audit::events(&books.ledger, 0, 100, &filter).await.expect("reads");
+    assert_eq!(page.events.len(), 2, "requested, created");
+    let filter = AuditFilter { actor: Some("agent:a1".into()), action: Some(AuditAction::SessionCreated), ..filter };
+    assert_eq!(audit::events(&books.ledger, 0, 100, &filter).await.expect("reads").events.len(), 1);
+    // A dump from a server with far more transactions behind it: its numbers are ahead of this one's.
+    let elsewhere = "ALTER TABLE audit_links DISABLE TRIGGER audit_links_stay;
+        ALTER TABLE audit_events DISABLE TRIGGER audit_events_stay;
+        UPDATE audit_links SET upto = '900000000'; UPDATE audit_events SET txid = '899999999'";
+    books.force(elsewhere).await;
+    agents::heartbeat(&books.ledger, &agent, &heartbeat(), "0").await.expect("answers");
+    books.create(&ada).await;
+    books.create(&ada).await;
+    audit::seal(&books.ledger, Patience::Try).await.expect("seals");
+    books.create(&ada).await;
+    audit::seal(&books.ledger, Patience::Try).await.expect("seals");
+    assert_eq!(audit::unsealed(&books.ledger).await.expect("counts"), 0);
+    let records = export(&books).await;
+    assert_eq!(i64::try_from(records.len()).expect("is small"), books.count("SELECT count(*) FROM audit_events").await);
+    verify(&records).expect("is whole");
+}

@@ -1,0 +1,11 @@
+//! The store on a real Postgres: what it promises when many do the same thing at once, come late, or repeat themselves.
+
+mod audit;
+mod jobs;
+mod observe;
+mod scan;
+mod schema;
+mod sessions;
+mod speed;
+mod support;
+mod tokens;

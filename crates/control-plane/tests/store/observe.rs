@@ -1,0 +1,152 @@
+//! Observations: what is on the target wins over what the ledger believes of it, and the intent wins over both.
+
+use gk_control_plane::store::observe::{Sight, observe};
+use gk_control_plane::store::sessions::SessionRecord;
+use gk_control_plane::store::tokens::AgentIdentity;
+use gk_control_plane::store::{Origin, cleanup};
+use gk_shared::ids::SessionId;
+use gk_shared::session::{Desired, EndReason, Intent, SessionStatus};
+use gk_shared::wire::agent::{Intents, Observation, ObservedRole, RoleState};
+use std::time::Duration;
+
+use crate::support::{Books, TAKEN, ended, minted_now, request};
+
+/// Makes everything that happened so far older than any look can be.
+const AGES_AGO: &str = "UPDATE sessions SET ready_at = ready_at - interval '1 minute',
+    cut_at = cut_at - interval '1 minute', ended_at = ended_at - interval '1 minute'";
+
+fn role(session: SessionId, state: RoleState) -> ObservedRole {
+    let armed = state == RoleState::Minted;
+    ObservedRole { session_id: session, generation: 2, state, armed, backends: 0, valid_until: None, detail: None }
+}
+
+fn look(roles: Vec<ObservedRole>) -> Observation {
+    let target = "pg-local".parse().expect("is a name");
+    Observation { target, target_time: minted_now(), complete: true, roles, dropped: vec![], clock_jump_ms: 0 }
+}
+
+async fn report(books: &Books, agent: &AgentIdentity, seen: Observation) -> Intents {
+    let origin = Origin::agent(agent.name.as_str(), request());
+    match observe(&books.ledger, agent, origin, &seen).await.expect("answers") {
+        Sight::Intents(intents) => intents,
+        Sight::NotServed => panic!("serves it"),
+    }
+}
+
+async fn over(books: &Books, agent: &AgentIdentity) -> SessionRecord {
+    let ada = books.person("ada").await;
+    let (session, _) = books.ready(&ada, agent).await;
+    books.revoke(&ada, session.id).await;
+    let lease = books.claim_one(agent).await;
+    assert_eq!(books.result(agent, &lease, ended()).await, TAKEN);
+    books.find(session.id).await
+}
+
+#[tokio::test]
+async fn the_answer_names_the_intent_of_each_role_and_connections_are_noted() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (session, _) = books.ready(&ada, &agent).await;
+    let busy = ObservedRole { backends: 3, ..role(session.id, RoleState::Minted) };
+    let answer = report(&books, &agent, look(vec![busy])).await;
+    assert_eq!((answer.intents[0].desired, answer.intents[0].generation), (Desired::Present, 2));
+    assert_eq!(books.find(session.id).await.backends, Some(3));
+    let check = cleanup::check(&books.ledger, None, Duration::ZERO).await.expect("checks");
+    assert!(check.targets[0].looked && check.targets[0].roles == 1);
+    let other = Observation { target: "other".parse().expect("is a name"), ..look(vec![]) };
+    let origin = Origin::agent("a1", request());
+    assert!(matches!(observe(&books.ledger, &agent, origin, &other).await.expect("answers"), Sight::NotServed));
+}
+
+#[tokio::test]
+async fn a_role_that_is_armed_though_it_is_proven_gone_is_ended_again_and_told_once() {
+    let books = Books::open().await;
+    let agent = books.agent("a1").await;
+    let session = over(&books, &agent).await;
+    let seen = || look(vec![role(session.id, RoleState::Minted)]);
+    report(&books, &agent, seen()).await;
+    assert_eq!(books.status(session.id).await, SessionStatus::Revoked, "the look may be older than the proof");
+    books.force(AGES_AGO).await;
+    let answer = report(&books, &agent, seen()).await;
+    assert_eq!((answer.intents[0].desired, answer.intents[0].generation), (Desired::Absent, 4));
+    assert_eq!(books.status(session.id).await, SessionStatus::Revoking);
+    report(&books, &agent, seen()).await;
+    assert_eq!(books.events("session.resurrected", session.id).await, 1);
+    let lease = books.claim_one(&agent).await;
+    assert_eq!(lease.generation, 4);
+    assert_eq!(books.result(&agent, &lease, ended()).await, TAKEN);
+    assert_eq!(books.status(session.id).await, SessionStatus::Revoked);
+}
+
+#[tokio::test]
+async fn a_ready_role_that_is_not_there_any_more_is_lost_and_never_minted_again() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (session, _) = books.ready(&ada, &agent).await;
+    let making = books.create(&ada).await;
+    report(&books, &agent, look(vec![])).await;
+    assert_eq!(books.status(session.id).await, SessionStatus::Ready, "the look may be older than the mint");
+    books.force(AGES_AGO).await;
+    report(&books, &agent, Observation { complete: false, ..look(vec![]) }).await;
+    assert_eq!(books.status(session.id).await, SessionStatus::Ready, "not all was looked at");
+    report(&books, &agent, look(vec![])).await;
+    let lost = books.find(session.id).await;
+    assert_eq!(lost.facts.intent, Intent::Absent(EndReason::Failed));
+    assert!(lost.error.is_some() && lost.sealed_credential.is_none());
+    assert_eq!(books.events("session.lost", session.id).await, 1);
+    assert_eq!(books.status(making.id).await, SessionStatus::Provisioning, "it was never ready");
+}
+
+#[tokio::test]
+async fn what_the_agent_dropped_by_itself_is_over_and_has_expired_if_its_time_was_up() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (expired, _) = books.ready(&ada, &agent).await;
+    books.force("UPDATE sessions SET expires_at = now() - interval '1 s'").await;
+    let (lost, _) = books.ready(&ada, &agent).await;
+    let (ending, _) = books.ready(&ada, &agent).await;
+    books.revoke(&ada, ending.id).await;
+    let dropped = vec![expired.id, lost.id, ending.id];
+    report(&books, &agent, Observation { dropped: dropped.clone(), ..look(vec![]) }).await;
+    assert_eq!(books.status(expired.id).await, SessionStatus::Expired);
+    assert_eq!(books.status(lost.id).await, SessionStatus::Failed);
+    assert_eq!(books.status(ending.id).await, SessionStatus::Revoked);
+    for id in &dropped {
+        assert_eq!(books.events("session.cleaned", id).await, 1);
+        assert_eq!(books.events("session.cut", id).await, 1);
+    }
+    assert!(books.claim(&agent).await.is_empty(), "nothing is left to do");
+    report(&books, &agent, Observation { dropped, ..look(vec![]) }).await;
+    assert_eq!(books.events("session.cleaned", expired.id).await, 1);
+}
+
+#[tokio::test]
+async fn a_role_that_no_session_explains_is_told_once_and_shown_until_it_is_gone() {
+    let books = Books::open().await;
+    let agent = books.agent("a1").await;
+    let stranger = SessionId::from_parts(1_700_000_000_000, [5; 10]);
+    for _ in 0..3 {
+        let answer = report(&books, &agent, look(vec![role(stranger, RoleState::Orphan), role(stranger, RoleState::Minted)]));
+        let answer = answer.await;
+        assert!(answer.intents.is_empty() && answer.unknown.contains(&stranger));
+    }
+    assert_eq!(books.events("orphan.seen", stranger).await, 1);
+    let findings = async || cleanup::check(&books.ledger, None, Duration::ZERO).await.expect("checks").findings;
+    let found = findings().await;
+    assert_eq!((found.len(), found[0].session_id, found[0].status), (1, stranger, None));
+    report(&books, &agent, look(vec![])).await;
+    assert!(findings().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_replaced_role_ends_its_session_and_a_jump_of_the_clock_is_told() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (session, _) = books.ready(&ada, &agent).await;
+    let seen = look(vec![ObservedRole { armed: true, ..role(session.id, RoleState::Replaced) }]);
+    report(&books, &agent, Observation { clock_jump_ms: -3_600_000, ..seen }).await;
+    let lost = books.find(session.id).await;
+    assert_eq!(lost.status(), SessionStatus::Revoking);
+    assert_eq!(lost.error.expect("says why").code, "role_replaced");
+    assert_eq!(books.events("clock.jump", "pg-local").await, 1);
+}
