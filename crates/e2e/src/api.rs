@@ -19,7 +19,7 @@ pub struct Answer {
 impl Answer {
     /// The body, after a look at the status.
     #[track_caller]
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "the look is what it is for")]
     pub fn is(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         self.body

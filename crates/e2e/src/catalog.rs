@@ -75,6 +75,18 @@ impl Catalog {
         self.role(session).await.map_or(Ok(()), |role| Err(format!("{role:?}")))
     }
 
+    /// Waits until no role of our pattern is left.
+    ///
+    /// # Panics
+    /// Some stay.
+    pub async fn gone_all(&self) {
+        gk_testkit::eventually(crate::SOON, "no role of ours is left", async || match self.roles().await {
+            roles if roles.is_empty() => Ok(()),
+            roles => Err(format!("{roles:?}")),
+        })
+        .await;
+    }
+
     /// How many connections an oid has: the name of a dropped role is no longer in its backends.
     pub async fn backends(&self, oid: u32) -> i64 {
         let sql = "-- catalog::backends\nSELECT count(*) FROM pg_stat_activity WHERE usesysid = $1";

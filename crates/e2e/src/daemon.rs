@@ -26,7 +26,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// A program that is not started yet. What it says goes to `log`, which grows over restarts.
+    /// A program that is not started yet. What it says goes to `log`, which grows over restarts, and whose directory it
+    /// starts in.
     #[must_use]
     pub fn new(name: &str, program: &Path, args: &[&str], log: PathBuf) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
@@ -48,8 +49,10 @@ impl Daemon {
         assert!(self.child.is_none(), "{} was started twice", self.name);
         let log = |path: &Path| -> std::io::Result<File> { OpenOptions::new().create(true).append(true).open(path) };
         let open = || log(&self.log).unwrap_or_else(|error| panic!("opening {}: {error}", self.log.display()));
+        let dir = self.log.parent().expect("a log lies in a directory");
         let child = Command::new(&self.program)
             .args(&self.args)
+            .current_dir(dir)
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

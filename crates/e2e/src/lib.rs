@@ -31,7 +31,7 @@ pub use books::{Books, SessionRow};
 pub use catalog::{Catalog, RoleSeen};
 pub use daemon::Daemon;
 pub use gk_testkit::{TestPg, TestPgOptions, Version, eventually, pg_versions};
-pub use plane::{Plane, PlaneOptions};
+pub use plane::{Plane, PlaneOptions, free_port};
 pub use proxy::Proxy;
 pub use ran::Ran;
 pub use room::{Person, Room, program};

@@ -146,7 +146,7 @@ async fn settings(room: &Room, ledger: &TestPg, port: u16, policy: &str) -> Vec<
 }
 
 /// A port that is free now, below those that the system gives to connections: nobody takes it while its owner restarts.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let mut random = rand::rng();
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     (0..1000).map(|_| random.random_range(20_000..32_000)).find(free).expect("one of a thousand ports is free")

@@ -72,9 +72,15 @@ impl Said {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {:?}", self.stdout))
     }
 
+    /// The same, after a look that standard output says this.
+    #[track_caller]
+    pub fn stdout_has(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "expected {text:?} on stdout, got:\n{}", self.stdout);
+        self
+    }
+
     /// The same, after a look that standard error says this.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "the look is what it is for")]
     pub fn stderr_has(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "expected {text:?} on stderr, got:\n{}", self.stderr);
         self
