@@ -44,7 +44,7 @@ CREATE TABLE packs (
     tenant_id uuid NOT NULL REFERENCES tenants,                                   -- whose
     name      text NOT NULL CHECK (name ~ '^[a-z][a-z0-9_]{0,30}$'),              -- what users give as --role
     version   text NOT NULL,                                                      -- e.g. pg-1.0.0
-    digest    text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),                    -- SHA-256 of its SQL
+    digest    text NOT NULL CHECK (digest ~ '^(sha256:)?[0-9a-f]{64}$'),          -- SHA-256 of its SQL
     first_seen_at timestamptz NOT NULL DEFAULT now(),                             -- first report of it
     PRIMARY KEY (tenant_id, name, version, digest)
 );

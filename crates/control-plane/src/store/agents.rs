@@ -199,7 +199,9 @@ const PACKS: &str = "-- agents::packs
 async fn take_packs(ledger: &Ledger, target: TargetId, health: &TargetHealth) -> Result<(), StoreError> {
     let (good, bad): (Vec<_>, Vec<_>) = health.packs.iter().partition(|pack| {
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        pack.name.parse::<PackName>().is_ok() && pack.digest.len() == 64 && pack.digest.bytes().all(hex)
+        // Targets name the hash function in front; the column takes it with and without.
+        let digest = pack.digest.strip_prefix("sha256:").unwrap_or(&pack.digest);
+        pack.name.parse::<PackName>().is_ok() && digest.len() == 64 && digest.bytes().all(hex)
     });
     if !bad.is_empty() {
         tracing::warn!(target = %health.target, count = bad.len(), "an agent reported packs with malformed names or digests");

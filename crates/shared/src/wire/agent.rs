@@ -114,7 +114,7 @@ pub struct TargetPack {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// SHA-256 of its SQL, hex.
+    /// SHA-256 of its SQL: `sha256:` and 64 hex digits.
     pub digest: String,
     /// Why it cannot be used, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
