@@ -63,7 +63,8 @@ async fn the_clocks_end_a_session_within_a_moment_of_its_end_and_link_the_log() 
     let books = Books { pg, config, ledger: other, sent };
     // Another process waits: it hears of the end by NOTIFY, and of the job.
     let theirs = clock::start(&books.ledger, &books.config, connect(&books.config).1, &stop);
-    let waiting = jobs::claim(&books.ledger, &agent, &slots(0, 1, 20_000));
+    let ask = slots(0, 1, 20_000);
+    let waiting = jobs::claim(&books.ledger, &agent, &ask);
     let expire = async {
         books.force("UPDATE sessions SET expires_at = clock_timestamp() + interval '300 ms'").await;
     };
