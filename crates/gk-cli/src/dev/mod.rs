@@ -10,7 +10,6 @@ mod cluster;
 mod error;
 mod layout;
 mod log;
-mod plane_shim;
 mod port;
 mod running;
 mod secrets;
@@ -72,7 +71,7 @@ pub(crate) async fn run(args: &DevArgs, app: &App) -> Result<(), CliError> {
     app.out.note("stopping …");
     let stopped = tokio::select! {
         stopped = running.stop() => stopped.map_err(|error| shown(&error)),
-        () = signals.next() => Err(CliError::new(ErrorCode::Interrupted, "stopped at once, without waiting for the parts")),
+        () = signals.insist() => Err(CliError::new(ErrorCode::Interrupted, "stopped at once, without waiting for the parts")),
     };
     ended.and(stopped)?;
     app.out.done(&format!("stopped; the data is kept in {}", ready.data_dir.display()));
@@ -82,6 +81,7 @@ pub(crate) async fn run(args: &DevArgs, app: &App) -> Result<(), CliError> {
 async fn start(args: &DevArgs, app: &App) -> Result<(Running, Ready), DevError> {
     let begun = Instant::now();
     let asked = args.listen.as_deref().map(port::parse).transpose()?;
+    let contexts = user::contexts(&app.env)?;
     let path = app.env.os("PATH").map(ToOwned::to_owned);
     let binaries = find(&Search::system(args.pg_bin.clone(), path))?;
     let mut dir = DevDir::claim(&layout::choose(args.data_dir.as_deref(), &app.env)?)?;
@@ -107,7 +107,7 @@ async fn start(args: &DevArgs, app: &App) -> Result<(Running, Ready), DevError> 
     tokio::try_join!(services::migrate(&dir, server.port()), target)?;
     progress.step("control plane and agent");
     let parts = Parts::start(&dir, server.port(), listener).await?;
-    let user = user::introduce(&parts, &app.env)?;
+    let user = user::introduce(&parts, &contexts)?;
     dir.announce(address)?;
     let ready = Ready {
         address: announce::url(address),

@@ -35,7 +35,7 @@ const STOP: Duration = Duration::from_secs(15);
 /// Brings the ledger's schema up to date, as the owner of its tables.
 pub(crate) async fn migrate(dir: &DevDir, port: u16) -> Result<(), DevError> {
     let ledger = ledger(dir, port, Login::LedgerOwner)?;
-    let migrated = super::plane_shim::migrate(&ledger).await;
+    let migrated = gk_control_plane::migrate(&ledger).await;
     migrated.map(|_| ()).map_err(DevError::part("migrating the ledger", ErrorCode::SchemaMismatch))
 }
 
@@ -68,7 +68,7 @@ impl Parts {
         let mut config = PlaneConfig::new(ledger.clone(), policy(dir)?);
         config.listen = listens;
         let mut plane = Part::start("control plane", |stop| async move {
-            let served = super::plane_shim::serve(config, listener, stop).await;
+            let served = gk_control_plane::serve(config, listener, stop).await;
             served.map_err(|error| DevError::part("control plane", error.code())(error))
         });
         let tokens = tokio::select! {

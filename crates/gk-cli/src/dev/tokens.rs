@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gk_control_plane::config::LedgerConfig;
 use gk_shared::problem::ErrorCode;
-use gk_shared::secret::BearerToken;
+use gk_shared::secret::{BearerToken, SecretText};
 use gk_shared::wire::agent::EnrollAgent;
 use gk_shared::wire::token::{CreateToken, Scope};
 
@@ -39,13 +39,23 @@ pub(crate) async fn get(dir: &DevDir, ledger: &LedgerConfig, address: &Address) 
         Some(token) => token,
         None => make(dir, ledger, address).await?,
     };
+    let admin = client(address, &user)?;
+    let agent = enroll(&admin).await.map_err(|call| failed(&call))?;
+    Ok(Tokens { user, agent: parse(agent.expose())? })
+}
+
+/// Gives the agent a new token, and takes away those of earlier starts: nobody has them any more.
+async fn enroll(admin: &Client) -> Result<SecretText, CallError> {
+    let earlier = admin.tokens().await?.tokens;
+    for token in earlier.iter().filter(|token| token.actor == AGENT && token.revoked_at.is_none()) {
+        admin.revoke_token(token.token_id).await?;
+    }
     let asked = EnrollAgent {
         name: AGENT.parse().expect("is an agent's name"),
         targets: vec![TARGET.parse().expect("is a target's name")],
         ttl_seconds: Some(LIFE_SECONDS),
     };
-    let enrolled = client(address, &user)?.enroll_agent(&asked).await.map_err(|call| failed(&call))?;
-    Ok(Tokens { user, agent: parse(enrolled.token.expose())? })
+    Ok(admin.enroll_agent(&asked).await?.token)
 }
 
 fn file(dir: &DevDir) -> std::path::PathBuf {
@@ -79,7 +89,7 @@ fn was_refused(call: &CallError) -> bool {
 /// The first token comes from the ledger itself; it makes the one that is kept.
 async fn make(dir: &DevDir, ledger: &LedgerConfig, address: &Address) -> Result<BearerToken, DevError> {
     let user = USER.parse().expect("is an actor's name");
-    let first = super::plane_shim::admin_token(ledger, user, FIRST_LIFE)
+    let first = gk_control_plane::admin_token(ledger, user, FIRST_LIFE)
         .await
         .map_err(DevError::part("making the first token", ErrorCode::LedgerUnavailable))?;
     let admin: Client = client(address, &first.token)?;

@@ -18,9 +18,15 @@ pub(crate) struct User {
     pub(crate) token_file: PathBuf,
 }
 
-/// Writes the context `dev` with its token; it becomes the current one where there is none.
-pub(crate) fn introduce(parts: &Parts, env: &Env) -> Result<User, DevError> {
+/// Where contexts are kept; asked for before anything is started, because without it nobody could use what runs.
+pub(crate) fn contexts(env: &Env) -> Result<ContextStore, DevError> {
     let store = ContextStore::open(env).map_err(failed)?;
+    store.read().map_err(failed)?;
+    Ok(store)
+}
+
+/// Writes the context `dev` with its token; it becomes the current one where there is none.
+pub(crate) fn introduce(parts: &Parts, store: &ContextStore) -> Result<User, DevError> {
     let name = CONTEXT.parse().expect("`dev` is a name of three letters");
     let context = Context::new(name, parts.address().clone(), TokenStore::File);
     store.put_token_file(&context, parts.user_token()).map_err(failed)?;
