@@ -68,15 +68,30 @@ impl StoreError {
     }
 }
 
+/// Whether the connection is to blame, and not what was sent over it.
+fn is_connection(error: &tokio_postgres::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    while let Some(found) = cause {
+        if found.is::<std::io::Error>() {
+            return true;
+        }
+        cause = found.source();
+    }
+    error.is_closed()
+}
+
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
-        let Some(state) = error.code() else { return Self::Unavailable(Box::new(error)) };
+        let Some(state) = error.code() else {
+            return if is_connection(&error) { Self::Unavailable(Box::new(error)) } else { Self::Query(error) };
+        };
         if *state == SqlState::DISK_FULL {
             return Self::AuditUnavailable(error);
         }
-        // Connection, resources, operator intervention, read-only: the same request may work later.
+        // Connection, login, no such database, resources, operator intervention, read-only, conflicts: the same request
+        // may work later.
         match &state.code()[..2] {
-            "08" | "53" | "57" | "58" | "25" | "40" | "55" => Self::Unavailable(Box::new(error)),
+            "08" | "28" | "3D" | "53" | "57" | "58" | "25" | "40" | "55" => Self::Unavailable(Box::new(error)),
             _ => Self::Query(error),
         }
     }

@@ -169,7 +169,9 @@ impl Ledger {
 
 fn pool(config: &LedgerConfig, size: usize) -> Result<Pool, StoreError> {
     let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    Pool::builder(Manager::from_config(config.pg().clone(), NoTls, manager))
+    let mut pg = config.pg().clone();
+    pg.application_name("gk-control-plane");
+    Pool::builder(Manager::from_config(pg, NoTls, manager))
         .max_size(size)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(POOL_WAIT))

@@ -74,7 +74,7 @@ const READY: &str = concat!(
     done!(),
     "UPDATE sessions SET observed = 'armed', observed_generation = $4, observed_at = now(), backends = 0,
         ready_at = coalesce(ready_at, now()), sealed_credential = $5,
-        expires_at = least($6, now() + make_interval(secs => $7 + 2))
+        expires_at = least($6, now() + make_interval(secs => $7::float8 + 2))
      WHERE id = $3 RETURNING expires_at"
 );
 
@@ -102,7 +102,7 @@ async fn ready(tx: AuditedTx, job: &Locked, expires_at: Timestamp, sealed: &str)
 const EXTENDED: &str = concat!(
     "-- jobs::complete_extended\n",
     done!(),
-    "UPDATE sessions SET expires_at = least($4, now() + make_interval(secs => $5 + 2)) WHERE id = $3"
+    "UPDATE sessions SET expires_at = least($4, now() + make_interval(secs => $5::float8 + 2)) WHERE id = $3"
 );
 
 async fn extended(tx: AuditedTx, job: &Locked, expires_at: Timestamp) -> Result<Recorded, StoreError> {
