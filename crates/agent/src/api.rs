@@ -265,7 +265,7 @@ mod tests {
         let raw = serde_json::json!({"job": {"kind": "freeze_session", "id": id}, "leaseToken": "ab", "generation": 3});
         match read_job(raw) {
             Some(Claimed::Unknown(job)) => {
-                assert_eq!((job.id, job.lease_token.as_str(), job.generation), (id, "ab", 3))
+                assert_eq!((job.id, &*job.lease_token, job.generation), (id, "ab", 3));
             }
             other => panic!("{other:?}"),
         }

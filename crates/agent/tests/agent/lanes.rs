@@ -52,11 +52,9 @@ async fn a_dead_target_stalls_no_other() {
     for _ in 0..4 {
         let session = Session::new();
         session.minted(&plane, 600).await;
-        eprintln!("minted {:?}", begun.elapsed());
         let revoke = session.revoke();
         plane.queue(&revoke, 2);
         assert!(matches!(plane.outcome(&revoke).await, JobOutcome::Ended { dropped: true, .. }));
-        eprintln!("ended {:?}", begun.elapsed());
     }
     // A connection to the dead one takes five seconds to give up on; four whole lives must not have waited for that.
     assert!(begun.elapsed() < Duration::from_millis(4800), "{:?}", begun.elapsed());

@@ -38,12 +38,11 @@ async fn a_session_is_made_read_with_and_ended(version: Version) {
     gone(&pg, &session).await;
     assert!(login(&dsn).await.is_err());
 
+    agent.stop().await;
     let script = plane.script();
     assert!(script.request_ids.iter().any(|id| id.starts_with("req_")), "the correlation id comes back");
     let beat = script.heartbeats.first().unwrap();
     assert!(beat.targets[0].reachable && beat.targets[0].packs.iter().any(|p| p.digest == pack("app_read").digest));
-    drop(script);
-    agent.stop().await;
 }
 
 async fn a_revoke_that_overtakes_its_mint_wins(version: Version) {

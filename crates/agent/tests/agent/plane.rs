@@ -109,11 +109,8 @@ impl Plane {
         let leased = json!({
             "job": job, "leaseToken": "00ff", "leaseMs": script.lease_ms, "generation": generation, "attempt": 1
         });
-        if create {
-            script.create.push_back(leased)
-        } else {
-            script.revoke.push_back(leased)
-        }
+        let queue = if create { &mut script.create } else { &mut script.revoke };
+        queue.push_back(leased);
         drop(script);
         self.shared.work.notify_waiters();
     }
