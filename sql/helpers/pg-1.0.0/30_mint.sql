@@ -85,10 +85,6 @@ AS $$ SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+0
 CREATE OR REPLACE FUNCTION gk.create_role(f gk.fence, p_verifier text) RETURNS oid
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  IF to_regrole(f.role_name::text) IS NOT NULL THEN
-    RAISE EXCEPTION 'a role named % exists already, and Gatekeeper did not make it', f.role_name
-      USING ERRCODE = 'GK003', HINT = 'It is neither adopted nor dropped. Rename or drop it by hand.';
-  END IF;
   EXECUTE format(
     'CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT '
     'CONNECTION LIMIT %s PASSWORD %L VALID UNTIL %L', f.role_name, f.conn_limit, p_verifier, gk.stamp(f.valid_until));
@@ -103,7 +99,7 @@ BEGIN
 EXCEPTION
   WHEN query_canceled THEN
     RAISE EXCEPTION 'creating role % was cancelled', f.role_name USING ERRCODE = '57014';
-  WHEN SQLSTATE 'GK003' OR duplicate_object THEN
+  WHEN duplicate_object THEN
     RAISE EXCEPTION 'a role named % exists already, and Gatekeeper did not make it', f.role_name
       USING ERRCODE = 'GK003', HINT = 'It is neither adopted nor dropped. Rename or drop it by hand.';
   WHEN OTHERS THEN

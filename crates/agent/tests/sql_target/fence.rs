@@ -1,8 +1,9 @@
 //! The fence: late, stale, repeated and concurrent workers.
 
-use crate::lab::{Lab, Mint, Session, mint, pack, refusal, refusal_text};
+use crate::lab::{Lab, Mint, Minted, Session, mint, pack, refusal, refusal_text};
 use gk_testkit::Version;
 use tokio::task::JoinSet;
+use tokio_postgres::error::SqlState;
 
 on_both_lines!(
     a_mint_after_its_end_is_refused_for_ever,
@@ -118,12 +119,23 @@ async fn twelve_mints_at_once_make_one_role(version: Version) {
     let mut tasks = JoinSet::new();
     for _ in 0..12 {
         let (agent, same) = (lab.another_agent().await, session.with_secret(&session.password));
-        tasks.spawn(async move { mint(&agent, &same, &Mint::default()).await.unwrap() });
+        tasks.spawn(async move { patiently(&agent, &same).await });
     }
     let answers = tasks.join_all().await;
     assert_eq!(answers.iter().filter(|answer| answer.outcome == "created").count(), 1, "{answers:?}");
     assert!(answers.iter().all(|answer| answer.until == answers[0].until));
     assert!(lab.login(&session).await.is_ok());
+}
+
+/// A worker that tries again when it had to wait too long for the others, as the agent does.
+async fn patiently(agent: &tokio_postgres::Client, session: &Session) -> Minted {
+    loop {
+        match mint(agent, session, &Mint::default()).await {
+            Ok(minted) => return minted,
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
 }
 
 /// Every session is minted and ended by workers that know nothing of each other; no order may leave a login.
