@@ -1,7 +1,5 @@
 //! The documentation is true: its commands parse, its links lead somewhere, the files that it names are there.
 
-#![expect(clippy::print_stdout, reason = "what a test measured or chose is for its reader")]
-
 mod docs_text;
 
 use docs_text::{Page, below, commands, pages, root};
@@ -84,7 +82,10 @@ fn parses(command: &[String]) -> Result<(), String> {
     let (name, args) = command.split_first().expect("a command has a program");
     let output = Command::new(program(name)).args(args).arg("--help").env_clear().output();
     let output = output.map_err(|error| error.to_string())?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    // A flag that is named without a value is known all the same.
+    let only_named = args.last().is_some_and(|last| last.starts_with("--") && said.contains(&format!("{last} needs a value")));
+    if output.status.success() || only_named { Ok(()) } else { Err(said) }
 }
 
 #[test]
