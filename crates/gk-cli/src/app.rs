@@ -54,13 +54,14 @@ impl App {
 
     /// All settings, read now.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        Settings::read(&self.env, &self.paths()?, &self.settings_flags())
+        Settings::read(&self.env, Paths::of(&self.env).ok().as_ref(), &self.settings_flags())
     }
 
     /// The token of this run and where it was found.
     pub(crate) fn token(&self, settings: &Settings) -> Result<Found, CliError> {
         let context = settings.context.as_ref().map(|found| &found.value);
-        let found = token::find(&self.env, &self.paths()?, context)?.ok_or_else(|| no_token(settings))?;
+        let found =
+            token::find(&self.env, Paths::of(&self.env).ok().as_ref(), context)?.ok_or_else(|| no_token(settings))?;
         let _ = self.token_source.set(found.source.clone());
         Ok(found)
     }

@@ -164,7 +164,8 @@ impl ContextStore {
     /// Changes the user's file, under a lock, so that two commands at once lose nothing.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut UserFile) -> T) -> Result<T, ContextError> {
         let path = self.paths.user_file();
-        let unwritable = |error: std::io::Error| ConfigError::Unwritable { path: path.clone(), cause: error.to_string() };
+        let unwritable =
+            |error: std::io::Error| ConfigError::Unwritable { path: path.clone(), cause: error.to_string() };
         std::fs::create_dir_all(self.paths.config_dir()).map_err(unwritable)?;
         let lock = std::fs::File::create(self.paths.config_dir().join(".lock")).map_err(unwritable)?;
         lock.lock().map_err(unwritable)?;

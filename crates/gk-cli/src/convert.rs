@@ -75,7 +75,9 @@ pub(crate) fn from_address(error: &AddressError, of: &str) -> CliError {
     let shown = CliError::new(code, format!("{of}: {error}"));
     match error {
         AddressError::Insecure(_) => shown,
-        AddressError::Malformed | AddressError::Extra => shown.next("Write the address with its scheme, host and port."),
+        AddressError::Malformed | AddressError::Extra => {
+            shown.next("Write the address with its scheme, host and port.")
+        }
     }
 }
 

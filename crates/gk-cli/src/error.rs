@@ -105,6 +105,12 @@ impl CliError {
         self
     }
 
+    /// The same failure, told even if the reader of stdout has left: something else is at stake.
+    pub(crate) fn told(mut self) -> Self {
+        self.0.reader_left = false;
+        self
+    }
+
     /// What the process exits with.
     #[must_use]
     pub fn exit(&self) -> ExitCode {
@@ -195,7 +201,8 @@ impl std::error::Error for CliError {}
 /// point. A tab or line end becomes a blank.
 #[must_use]
 pub(crate) fn plain(text: &str) -> String {
-    let steers = |c: char| c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}');
+    let steers =
+        |c: char| c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}');
     text.chars().fold(String::with_capacity(text.len()), |mut safe, found| {
         match found {
             '\n' | '\r' | '\t' => safe.push(' '),

@@ -73,7 +73,7 @@ fn execute(cli: Cli) -> u8 {
     match ended {
         Ok(exit) => exit.number(),
         // `head` has seen enough; nobody is told.
-        Err(error) if error.is_reader_left() && error.exit() != ExitCode::Failure => ExitCode::Ok.number(),
+        Err(error) if error.is_reader_left() => ExitCode::Ok.number(),
         Err(error) => {
             let error = app.with_token_source(error);
             app.out.error(&error);
@@ -138,7 +138,8 @@ fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime, CliError> {
         #[cfg(feature = "dev")]
         Threads::Many => tokio::runtime::Builder::new_multi_thread(),
     };
-    builder.enable_all().build().map_err(|error| {
-        CliError::new(gk_shared::problem::ErrorCode::Internal, format!("cannot start: {error}"))
-    })
+    builder
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(gk_shared::problem::ErrorCode::Internal, format!("cannot start: {error}")))
 }

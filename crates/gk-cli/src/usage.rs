@@ -48,8 +48,12 @@ fn fault(error: &clap::Error) -> CliError {
     let text = |kind: ContextKind| error.get(kind).map(context_text);
     let flag = text(ContextKind::InvalidArg).map(|arg| bare(&arg));
     match (error.kind(), flag) {
-        (ErrorKind::ArgumentConflict, Some(flag)) if text(ContextKind::PriorArg).map(|prior| bare(&prior)) == Some(flag.clone()) => {
-            CliError::usage(format!("{flag} is given twice")).why("the last one must never win silently").next("Give it once.")
+        (ErrorKind::ArgumentConflict, Some(flag))
+            if text(ContextKind::PriorArg).map(|prior| bare(&prior)) == Some(flag.clone()) =>
+        {
+            CliError::usage(format!("{flag} is given twice"))
+                .why("the last one must never win silently")
+                .next("Give it once.")
         }
         (ErrorKind::ArgumentConflict, Some(flag)) => {
             let prior = text(ContextKind::PriorArg).map(|prior| bare(&prior)).unwrap_or_default();
@@ -92,7 +96,9 @@ fn suggest(fault: CliError, error: &clap::Error) -> CliError {
 }
 
 fn invalid_value(flag: &str, error: &clap::Error) -> CliError {
-    if error.get(ContextKind::InvalidValue).map(context_text).is_some_and(|value| value.is_empty()) && flag != "--reason" {
+    if error.get(ContextKind::InvalidValue).map(context_text).is_some_and(|value| value.is_empty())
+        && flag != "--reason"
+    {
         return CliError::usage(format!("{flag} needs a value"));
     }
     let source = std::error::Error::source(error);

@@ -80,7 +80,13 @@ mod tests {
 
     #[test]
     fn plain_http_is_only_for_this_machine() {
-        for good in ["http://127.0.0.1:4000", "http://127.9.9.9", "http://[::1]:4000/", "http://localhost:1", "https://gk.example.com/gk"] {
+        for good in [
+            "http://127.0.0.1:4000",
+            "http://127.9.9.9",
+            "http://[::1]:4000/",
+            "http://localhost:1",
+            "https://gk.example.com/gk",
+        ] {
             assert!(good.parse::<Address>().is_ok(), "{good}");
         }
         for bad in ["http://10.0.0.1:4000", "http://localhost.example.com", "http://127.0.0.1.example.com"] {

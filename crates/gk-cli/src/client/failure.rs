@@ -119,17 +119,16 @@ fn innermost(error: &dyn std::error::Error) -> String {
     at.to_string()
 }
 
-fn certificate_fault(error: &reqwest::Error) -> Option<CertificateFault> {
-    let mut at: Option<&dyn std::error::Error> = Some(error);
-    while let Some(found) = at {
-        let wrapped = found.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let inside = wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(tls) = found.downcast_ref::<rustls::Error>().or(inside) {
-            return Some(fault_of(tls));
-        }
-        at = found.source();
+/// Looks for what TLS said. An I/O error hides what it carries from the chain of sources, so that is opened, too.
+fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<CertificateFault> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(fault_of(tls));
     }
-    None
+    let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match carried {
+        Some(carried) => certificate_fault(carried),
+        None => certificate_fault(error.source()?),
+    }
 }
 
 fn fault_of(error: &rustls::Error) -> CertificateFault {

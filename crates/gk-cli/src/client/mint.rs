@@ -69,8 +69,7 @@ impl OneTimeKey {
     /// # Errors
     /// There is none, or it does not open with this key.
     pub fn open(&self, view: &SessionView) -> Result<SecretDsn, SealError> {
-        let sealed: SealedCredential =
-            view.sealed_credential.as_deref().ok_or(SealError::MalformedBlob)?.parse()?;
+        let sealed: SealedCredential = view.sealed_credential.as_deref().ok_or(SealError::MalformedBlob)?.parse()?;
         self.secret.open(&sealed, view.session_id, &view.target)
     }
 }
@@ -182,7 +181,9 @@ mod tests {
         let to: RecipientKey = key.public().parse().expect("a good key");
         let (session, target) = (SessionId::from_parts(1, [1; 10]), "pg-local".parse().expect("a name"));
         let dsn = SecretDsn::from("postgresql://u:p@h:1/d");
-        let sealed = SealedCredential::seal(&dsn, &to, &Purpose { session, target: &target, generation: 1 }, &mut rand::rng()).expect("seals");
+        let sealed =
+            SealedCredential::seal(&dsn, &to, &Purpose { session, target: &target, generation: 1 }, &mut rand::rng())
+                .expect("seals");
         let view = serde_json::from_value(serde_json::json!({
             "sessionId": session, "status": "ready", "target": target, "role": "app_read", "packVersion": "pg-1.0.0",
             "requester": "dana", "createdAt": "2026-11-22T00:00:00Z", "ttlSeconds": 60, "databaseUser": "gk_x",

@@ -74,7 +74,12 @@ impl Client {
     /// # Errors
     /// The call failed.
     pub async fn session(&self, id: SessionId) -> Result<SessionView, CallError> {
-        self.call(Call::get(&format!("/v1/sessions/{id}"))).await
+        self.session_after(id, Duration::ZERO).await
+    }
+
+    /// One session, as soon as it is no longer being made or after `wait` (at most 30 s in one call).
+    async fn session_after(&self, id: SessionId, wait: Duration) -> Result<SessionView, CallError> {
+        self.call(Call::get(&format!("/v1/sessions/{id}")).waiting(wait.min(ONE_WAIT))).await
     }
 
     /// A page of sessions, newest first.
@@ -138,9 +143,14 @@ impl Client {
         on_its_way: fn(&SessionView) -> bool,
     ) -> Result<SessionView, CallError> {
         let mut pause = FIRST_PAUSE;
-        while on_its_way(&view) && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + pause)).await;
-            view = self.session(view.session_id).await?;
+        while on_its_way(&view) {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            // The server waits for what is being made; for what is ending we come again.
+            tokio::time::sleep(pause.min(left)).await;
+            view = self.session_after(view.session_id, left.saturating_sub(pause)).await?;
             pause = (pause * 2).min(LAST_PAUSE);
         }
         Ok(view)

@@ -32,7 +32,12 @@ pub(crate) async fn run(app: &App, command: &Auth) -> Result<Exit, CliError> {
     body["expiresInSeconds"] = json!(me.expires_at.as_second() - me.ledger_time.as_second());
     let text = format!(
         "actor    {}\ngroups   {}\nscopes   {}\naddress  {}\ntoken    {} from {source}\nexpires  {}\n",
-        me.actor, groups.join(", "), scopes.join(", "), client.address(), me.token_id, moment(me.expires_at),
+        me.actor,
+        groups.join(", "),
+        scopes.join(", "),
+        client.address(),
+        me.token_id,
+        moment(me.expires_at),
     );
     app.out.answer(&Answer::new("gk.auth.v1", &body, text))?;
     Ok(Exit::OK)

@@ -25,7 +25,10 @@ pub(crate) fn run(app: &App, command: &Config) -> Result<Exit, CliError> {
     let Config::List(args) = command;
     let settings = app.settings()?.list();
     let text: String = if args.show_origin {
-        table(["KEY", "VALUE", "ORIGIN"], settings.iter().map(|(key, value, origin)| [(*key).to_owned(), value.clone(), origin.clone()]))
+        table(
+            ["KEY", "VALUE", "ORIGIN"],
+            settings.iter().map(|(key, value, origin)| [(*key).to_owned(), value.clone(), origin.clone()]),
+        )
     } else {
         settings.iter().map(|(key, value, _)| format!("{key}={value}\n")).collect()
     };

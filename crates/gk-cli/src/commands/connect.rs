@@ -70,7 +70,8 @@ async fn complete(
         Some(role) => role,
         None => only_role(&seen)?.role.clone(),
     };
-    let most = seen.roles.iter().find(|allowed| allowed.role == role).map_or(USUAL_TTL, |allowed| allowed.max_ttl_seconds);
+    let most =
+        seen.roles.iter().find(|allowed| allowed.role == role).map_or(USUAL_TTL, |allowed| allowed.max_ttl_seconds);
     let ttl = match ttl {
         Some(ttl) => ttl,
         None => Ttl::from_secs(most.min(USUAL_TTL)).map_err(|error| crate::arg::fault("--ttl: ", &error))?,
@@ -84,7 +85,9 @@ fn only_role(seen: &TargetView) -> Result<&AllowedRole, CliError> {
         [] => Err(as_exec(CliError::new(ErrorCode::RoleNotAllowed, format!("you have no role on {}", seen.name)))),
         several => {
             let names: Vec<String> = several.iter().map(|allowed| allowed.role.to_string()).collect();
-            Err(CliError::usage("--role is missing").why(format!("you may use: {}", names.join(", "))).next("Pass --role."))
+            Err(CliError::usage("--role is missing")
+                .why(format!("you may use: {}", names.join(", ")))
+                .next("Pass --role."))
         }
     }
 }

@@ -90,7 +90,8 @@ fn show(app: &App) -> Result<Exit, CliError> {
         TokenStore::None => "none",
     });
     let Some(address) = address else {
-        return Err(CliError::new(ErrorCode::NotFound, "no context is chosen").next("`gk dev` or `gk login --with-token` makes one."));
+        return Err(CliError::new(ErrorCode::NotFound, "no context is chosen")
+            .next("`gk dev` or `gk login --with-token` makes one."));
     };
     let body = json!({ "name": name, "address": address, "origin": origin, "token": token });
     let lines = [("context", name), ("address", Some(address)), ("from", origin), ("token", token.map(str::to_owned))];

@@ -97,7 +97,11 @@ async fn online(app: &App, client: &Client, checks: &mut Vec<Check>) {
     checks.push(Check::new("clock", state, format!("this machine's minus the ledger's: {skew} ms")));
     match client.targets().await.map_err(CliError::from) {
         Ok(list) if list.targets.is_empty() => {
-            checks.push(Check::new("targets", State::Warning, "none that you may use: an admin can add a rule to the policy"));
+            checks.push(Check::new(
+                "targets",
+                State::Warning,
+                "none that you may use: an admin can add a rule to the policy",
+            ));
         }
         Ok(list) => checks.extend(list.targets.iter().map(target)),
         Err(error) => checks.push(Check::new("targets", State::Failed, error.to_string())),

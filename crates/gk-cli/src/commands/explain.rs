@@ -18,7 +18,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Exit, CliError> {
     let Some(word) = &args.code else {
-        let text: String = ErrorCode::ALL.iter().map(|code| format!("{:<26} {}\n", code.as_str(), code.meaning())).collect();
+        let text: String =
+            ErrorCode::ALL.iter().map(|code| format!("{:<26} {}\n", code.as_str(), code.meaning())).collect();
         let all: Vec<_> = ErrorCode::ALL.iter().map(|code| body(*code)).collect();
         app.out.answer(&Answer::new("gk.error_codes.v1", &json!({ "codes": all }), text))?;
         return Ok(Exit::OK);
@@ -46,6 +47,11 @@ fn text(code: ErrorCode) -> String {
     let again = if code.retryable() { "the same command may succeed later" } else { "repeating changes nothing" };
     format!(
         "{}\n\n{}\n{}\n\nexit {} · HTTP {} · {again} · docs/errors/{}.md\n",
-        code.as_str(), code.meaning(), code.next(), code.exit().number(), code.status(), code.as_str(),
+        code.as_str(),
+        code.meaning(),
+        code.next(),
+        code.exit().number(),
+        code.status(),
+        code.as_str(),
     )
 }

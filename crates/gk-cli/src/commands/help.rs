@@ -19,7 +19,8 @@ pub(crate) struct Args {
 pub(crate) fn run(app: &App, args: &Args) -> Result<Exit, CliError> {
     if args.topic == ["exit-codes"] {
         let text: String = ExitCode::ALL.iter().map(|(code, what)| format!("{:>3}  {what}\n", code.number())).collect();
-        let all: Vec<_> = ExitCode::ALL.iter().map(|(code, what)| json!({ "code": code.number(), "meaning": what })).collect();
+        let all: Vec<_> =
+            ExitCode::ALL.iter().map(|(code, what)| json!({ "code": code.number(), "meaning": what })).collect();
         app.out.answer(&Answer::new("gk.exit_codes.v1", &json!({ "exitCodes": all }), text))?;
         return Ok(Exit::OK);
     }

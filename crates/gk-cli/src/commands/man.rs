@@ -18,7 +18,8 @@ pub(crate) struct Args {
 pub(crate) fn run(app: &App, args: &Args) -> Result<Exit, CliError> {
     let command = find(&args.command)?;
     let mut page = Vec::new();
-    let unwritable = |error: std::io::Error| CliError::new(ErrorCode::OutputFailed, format!("cannot write output: {error}"));
+    let unwritable =
+        |error: std::io::Error| CliError::new(ErrorCode::OutputFailed, format!("cannot write output: {error}"));
     clap_mangen::Man::new(command).render(&mut page).map_err(unwritable)?;
     app.out.raw(&page)?;
     Ok(Exit::OK)
@@ -32,7 +33,8 @@ pub(super) fn find(words: &[String]) -> Result<Command, CliError> {
     let mut name = "gk".to_owned();
     for word in words {
         let inner = command.find_subcommand(word).cloned().ok_or_else(|| {
-            CliError::usage(format!("there is no command `{name} {}`", crate::error::plain(word))).next("See `gk --help`.")
+            CliError::usage(format!("there is no command `{name} {}`", crate::error::plain(word)))
+                .next("See `gk --help`.")
         })?;
         name = format!("{name} {word}");
         command = inner;

@@ -41,7 +41,10 @@ pub(crate) async fn run(app: &App, command: Role) -> Result<Exit, CliError> {
             let pack = client.pack(&args.role).await?;
             let text = format!(
                 "role     {}\nversion  {}\ndigest   {}\ntargets  {}\n",
-                pack.name, plain(&pack.version), plain(&pack.digest), targets(&pack),
+                pack.name,
+                plain(&pack.version),
+                plain(&pack.digest),
+                targets(&pack),
             );
             app.out.answer(&Answer::new("gk.role.v1", &pack, text))?;
         }

@@ -84,7 +84,12 @@ async fn create(app: &App, args: Create) -> Result<Exit, CliError> {
         }
         None => app.out.answer(&Answer::new("gk.token.v1", &made, made.token.expose()))?,
     }
-    app.out.done(&format!("{} for {} until {}; it is shown this once", made.token_id, made.actor, moment(made.expires_at)));
+    app.out.done(&format!(
+        "{} for {} until {}; it is shown this once",
+        made.token_id,
+        made.actor,
+        moment(made.expires_at)
+    ));
     Ok(Exit::OK)
 }
 

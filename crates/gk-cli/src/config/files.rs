@@ -123,7 +123,8 @@ mod ttl_text {
 
 /// Reads a file of settings; the default where there is none.
 pub(crate) fn read_checked<T: DeserializeOwned + Default>(path: &Path) -> Result<T, ConfigError> {
-    let unreadable = |error: std::io::Error| ConfigError::Unreadable { path: path.to_owned(), cause: error.to_string() };
+    let unreadable =
+        |error: std::io::Error| ConfigError::Unreadable { path: path.to_owned(), cause: error.to_string() };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(T::default()),

@@ -76,9 +76,13 @@ struct Sources {
 }
 
 impl Sources {
-    fn read(env: &Env, paths: &Paths) -> Result<Self, ConfigError> {
+    /// Without a place for them there are no files of the user, and what flags and environment say still counts.
+    fn read(env: &Env, paths: Option<&Paths>) -> Result<Self, ConfigError> {
         let project = find_project(env.directory());
         let project = project.map(|path| read_checked(&path).map(|file| (file, path))).transpose()?;
+        let Some(paths) = paths else {
+            return Ok(Self { user: Default::default(), system: Default::default(), project });
+        };
         let (user, system) = (paths.user_file(), paths.system_file().to_owned());
         Ok(Self { user: (read_checked(&user)?, user), system: (read_checked(&system)?, system), project })
     }
@@ -86,7 +90,8 @@ impl Sources {
     /// The first file that has a default.
     fn default<T: Clone>(&self, pick: impl Fn(&Defaults) -> &Option<T>) -> Option<Setting<T>> {
         let project = self.project.as_ref().map(|(file, path)| (file, path));
-        let all = [project, Some((&self.user.0.defaults, &self.user.1)), Some((&self.system.0.defaults, &self.system.1))];
+        let all =
+            [project, Some((&self.user.0.defaults, &self.user.1)), Some((&self.system.0.defaults, &self.system.1))];
         all.into_iter().flatten().find_map(|(defaults, path)| {
             pick(defaults).clone().map(|value| Setting { value, origin: Origin::File(path.clone()) })
         })
@@ -104,7 +109,7 @@ impl Sources {
 
 impl Settings {
     /// Reads the environment and the files, and lets the flags stand over them.
-    pub(crate) fn read(env: &Env, paths: &Paths, flags: &SettingsFlags) -> Result<Self, CliError> {
+    pub(crate) fn read(env: &Env, paths: Option<&Paths>, flags: &SettingsFlags) -> Result<Self, CliError> {
         let sources = Sources::read(env, paths)?;
         let context = chosen_context(env, flags, &sources)?;
         let address = chosen_address(env, flags, &sources, context.as_ref())?;
@@ -116,10 +121,14 @@ impl Settings {
 
     /// Name, value and origin of each setting that is set.
     pub(crate) fn list(&self) -> Vec<(&'static str, String, String)> {
-        fn line<T: ToString>(name: &'static str, setting: Option<&Setting<T>>) -> Option<(&'static str, String, String)> {
+        fn line<T: ToString>(
+            name: &'static str,
+            setting: Option<&Setting<T>>,
+        ) -> Option<(&'static str, String, String)> {
             setting.map(|found| (name, found.value.to_string(), found.origin.to_string()))
         }
-        let context = self.context.as_ref().map(|found| Setting { value: found.value.name(), origin: found.origin.clone() });
+        let context =
+            self.context.as_ref().map(|found| Setting { value: found.value.name(), origin: found.origin.clone() });
         let all = [
             line("address", self.address.as_ref()),
             line("context", context.as_ref()),
@@ -159,7 +168,8 @@ fn chosen_context(env: &Env, flags: &SettingsFlags, sources: &Sources) -> Result
 
 fn no_context(name: &str, sources: &Sources) -> CliError {
     let known: Vec<&str> = sources.user.0.contexts.keys().map(String::as_str).collect();
-    let known = if known.is_empty() { "there is none yet".to_owned() } else { format!("there is: {}", known.join(", ")) };
+    let known =
+        if known.is_empty() { "there is none yet".to_owned() } else { format!("there is: {}", known.join(", ")) };
     CliError::new(gk_shared::problem::ErrorCode::NotFound, format!("there is no context `{name}`"))
         .why(known)
         .next("See `gk context list`; `gk login --with-token --address URL --context NAME` makes one.")

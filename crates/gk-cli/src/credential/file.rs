@@ -19,7 +19,8 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), CliError> {
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    attempt().map_err(|error| CliError::new(ErrorCode::OutputFailed, format!("cannot write {}: {error}", path.display())))
+    attempt()
+        .map_err(|error| CliError::new(ErrorCode::OutputFailed, format!("cannot write {}: {error}", path.display())))
 }
 
 fn refuse_wider(path: &Path) -> Result<(), CliError> {

@@ -3,9 +3,9 @@
 mod file;
 mod shell;
 
-use gk_shared::wire::session::SessionView;
 use gk_shared::dsn::PgDsn;
 use gk_shared::problem::ErrorCode;
+use gk_shared::wire::session::SessionView;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -126,7 +126,10 @@ mod tests {
         assert!(written(Format::Env).contains("PGPORT=5433\n") && written(Format::Env).contains("PGPASSWORD=p'w\n"));
         assert_eq!(written(Format::Pgpass), "db.example:5433:app:gk_x:p'w\n");
         assert!(written(Format::Service).starts_with("[pg-local]\nhost=db.example\n"));
-        assert!(written(Format::Jdbc).starts_with("url=jdbc:postgresql://db.example:5433/app?ApplicationName=gk%3Ax\nuser=gk_x\n"));
+        assert!(
+            written(Format::Jdbc)
+                .starts_with("url=jdbc:postgresql://db.example:5433/app?ApplicationName=gk%3Ax\nuser=gk_x\n")
+        );
         let json: Value = serde_json::from_str(&written(Format::Json)).expect("is JSON");
         assert_eq!((json["port"].as_u64(), json["password"].as_str()), (Some(5433), Some("p'w")));
     }

@@ -25,12 +25,15 @@ pub(super) async fn until_it_ends(client: Client, view: &SessionView) -> String 
 
 fn explain(seen: &SessionView) -> String {
     let id = seen.session_id;
-    let by = seen.ended_by.as_deref().filter(|who| *who != "system").map(|who| format!(" by {who}")).unwrap_or_default();
+    let by =
+        seen.ended_by.as_deref().filter(|who| *who != "system").map(|who| format!(" by {who}")).unwrap_or_default();
     match seen.end_reason {
         Some(EndReason::Expired) => {
             format!("session {id} has expired: its connections are cut and its login is off (ask for more with --ttl)")
         }
-        Some(EndReason::Revoked) => format!("session {id} was revoked{by}: its connections are cut and its login is off"),
+        Some(EndReason::Revoked) => {
+            format!("session {id} was revoked{by}: its connections are cut and its login is off")
+        }
         Some(EndReason::Failed) => format!("session {id} was lost on its target: its role is gone"),
         Some(EndReason::Denied | EndReason::Cancelled) | None => format!("session {id} is {}{by}", seen.status),
     }

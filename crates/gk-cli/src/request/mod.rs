@@ -149,7 +149,9 @@ async fn interrupted(client: &Client, ask: &Ask) -> CliError {
     let named = tokio::time::timeout(END_BUDGET, client.create_session(&ask.request, &ask.key, Duration::ZERO)).await;
     match named {
         Ok(Ok(view)) => match end(client, view.session_id, "interrupted at the terminal").await {
-            Ok(()) => error(format!("interrupted: session {} is being ended", view.session_id)).next("Nothing is left to do."),
+            Ok(()) => {
+                error(format!("interrupted: session {} is being ended", view.session_id)).next("Nothing is left to do.")
+            }
             Err(_) => error(format!("interrupted: session {} could not be ended", view.session_id))
                 .next(format!("gk session revoke {}", view.session_id)),
         },

@@ -50,7 +50,12 @@ impl WantedFlags {
 
 impl Wanted {
     /// The request on this target.
-    pub(crate) fn complete(self, app: &App, settings: &Settings, target: TargetName) -> Result<CreateSession, CliError> {
+    pub(crate) fn complete(
+        self,
+        app: &App,
+        settings: &Settings,
+        target: TargetName,
+    ) -> Result<CreateSession, CliError> {
         let role = or_ask(app, self.role.clone(), settings.role.as_ref(), ("--role", "Role"))?;
         let ttl = or_ask(app, self.ttl, settings.ttl.as_ref(), ("--ttl", "For how long (such as 15m)"))?;
         Ok(self.with(target, role, ttl))

@@ -83,7 +83,7 @@ pub(crate) enum TokenError {
 }
 
 /// Looks for the token of this run.
-pub(crate) fn find(env: &Env, paths: &Paths, context: Option<&Context>) -> Result<Option<Found>, TokenError> {
+pub(crate) fn find(env: &Env, paths: Option<&Paths>, context: Option<&Context>) -> Result<Option<Found>, TokenError> {
     if let Some(path) = env.path("GK_TOKEN_FILE") {
         return file::read(&path).map(|token| Some(Found { token, source: TokenSource::NamedFile(path) }));
     }
@@ -92,7 +92,7 @@ pub(crate) fn find(env: &Env, paths: &Paths, context: Option<&Context>) -> Resul
         let token = BearerToken::parse(text.trim()).map_err(|error| TokenError::Variable(error.to_string()))?;
         return Ok(Some(Found { token, source: TokenSource::Variable }));
     }
-    let Some(context) = context else { return Ok(None) };
+    let (Some(context), Some(paths)) = (context, paths) else { return Ok(None) };
     match context.token_store() {
         TokenStore::None => Ok(None),
         TokenStore::Keyring => {

@@ -44,13 +44,19 @@ fn line(record: &AuditRecord) -> String {
     let facts: Vec<String> = event.facts.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let text = format!(
         "{:>6}  {}  {}  {}  {}  {outcome}  {}",
-        record.seq, event.at, event.actor, event.action.as_str(), event.object, facts.join(" "),
+        record.seq,
+        event.at,
+        event.actor,
+        event.action.as_str(),
+        event.object,
+        facts.join(" "),
     );
     format!("{}\n", plain(text.trim_end()))
 }
 
 /// The same for programs: the record, with its event readable.
 fn as_json(record: &AuditRecord) -> serde_json::Value {
-    let event = serde_json::from_str::<serde_json::Value>(&record.event).unwrap_or_else(|_| record.event.clone().into());
+    let event =
+        serde_json::from_str::<serde_json::Value>(&record.event).unwrap_or_else(|_| record.event.clone().into());
     serde_json::json!({ "seq": record.seq, "prevHash": record.prev_hash, "hash": record.hash, "event": event })
 }

@@ -116,7 +116,8 @@ fn no_file(path: &std::path::Path) -> CliError {
 fn read_file(app: &App, path: &std::path::Path, check: &mut Check) -> Result<(), CliError> {
     let failed = |error: std::io::Error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { ErrorCode::NotFound } else { ErrorCode::Usage };
-        CliError::new(code, format!("cannot read {}: {error}", path.display())).next("Name an export of `gk audit export`.")
+        CliError::new(code, format!("cannot read {}: {error}", path.display()))
+            .next("Name an export of `gk audit export`.")
     };
     let lines: Box<dyn BufRead> = if path.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
@@ -138,7 +139,9 @@ fn read_file(app: &App, path: &std::path::Path, check: &mut Check) -> Result<(),
 fn report(app: &App, args: &Args, check: Check, anchored: bool) -> Result<Exit, CliError> {
     let (head, clock_went_back) = check.finish();
     let finding = match &head {
-        Ok(_) if args.require_anchor && !anchored => Some(("unanchored", None, "no head is known from elsewhere".to_owned())),
+        Ok(_) if args.require_anchor && !anchored => {
+            Some(("unanchored", None, "no head is known from elsewhere".to_owned()))
+        }
         Ok(_) => None,
         Err(finding) => Some((word(finding), Some(seq(finding)), finding.to_string())),
     };
@@ -151,7 +154,8 @@ fn report(app: &App, args: &Args, check: Check, anchored: bool) -> Result<Exit, 
     let text = match &finding {
         Some((word, _, text)) => format!("{word}: {text}\n"),
         None => {
-            let strength = if anchored { "consistent, and continues the head known before" } else { "consistent but unanchored" };
+            let strength =
+                if anchored { "consistent, and continues the head known before" } else { "consistent but unanchored" };
             format!("{} events, {strength}, head {}\n", size.unwrap_or_default(), hash.unwrap_or_default())
         }
     };

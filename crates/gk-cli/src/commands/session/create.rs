@@ -113,7 +113,7 @@ pub(super) async fn deliver(
             Ok(()) => format!("session {id} was made and is being ended"),
             Err(_) => format!("session {id} was made and could not be ended: gk session revoke {id}"),
         };
-        return Err(error.why(fate).exit_as(ExitCode::Failure));
+        return Err(error.why(fate).exit_as(ExitCode::Failure).told());
     }
     let (role, target) = (&ready.view.role, &ready.view.target);
     let took = match owner {
@@ -121,7 +121,8 @@ pub(super) async fn deliver(
         Owner::Earlier => String::new(),
     };
     app.out.done(&format!("{id}  {role} on {target}, expires {}{took}", view::until(&ready.view)));
-    app.out.note(&format!("  use  gk connect {target}    extend  gk session extend {id}    end  gk session revoke {id}"));
+    app.out
+        .note(&format!("  use  gk connect {target}    extend  gk session extend {id}    end  gk session revoke {id}"));
     Ok(Exit::OK)
 }
 

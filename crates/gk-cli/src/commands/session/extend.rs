@@ -29,7 +29,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
     let ttl = match args.ttl {
         Some(ttl) => ttl,
-        None => app.ask("--ttl", "How much longer (such as 15m)")?.parse().map_err(|error| crate::arg::fault("--ttl: ", &error))?,
+        None => app
+            .ask("--ttl", "How much longer (such as 15m)")?
+            .parse()
+            .map_err(|error| crate::arg::fault("--ttl: ", &error))?,
     };
     let asked = ExtendSession { ttl_seconds: ttl.as_secs(), reason: args.reason.map(|reason| reason.to_string()) };
     let seen = app.client()?.extend_session(args.session, &asked).await?;

@@ -58,8 +58,7 @@ async fn watch(app: &App, client: &Client, filter: &SessionFilter) -> Result<Exi
     let mut known = BTreeMap::new();
     loop {
         let mut seen = client.all_sessions(filter).await?;
-        let gone: Vec<_> =
-            known.keys().copied().filter(|id| !seen.iter().any(|one| one.session_id == *id)).collect();
+        let gone: Vec<_> = known.keys().copied().filter(|id| !seen.iter().any(|one| one.session_id == *id)).collect();
         for id in gone {
             seen.push(client.session(id).await?);
         }

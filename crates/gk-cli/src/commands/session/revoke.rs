@@ -107,7 +107,10 @@ fn report(app: &App, before: Option<&SessionView>, seen: &SessionView) {
     if before.is_some_and(|before| before.status.is_over()) {
         app.out.note(&format!("{id} already ended{at} ({})", seen.status));
     } else if seen.status == SessionStatus::Quarantined {
-        app.out.warn(&format!("{id} is cut off, but its role is still there: {}", seen.blocked.as_deref().unwrap_or("unknown")));
+        app.out.warn(&format!(
+            "{id} is cut off, but its role is still there: {}",
+            seen.blocked.as_deref().unwrap_or("unknown")
+        ));
     } else if seen.status.is_over() {
         app.out.done(&format!("{id} is {}: no login, no connection, no role{at}", seen.status));
     } else {

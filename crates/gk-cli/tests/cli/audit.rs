@@ -1,0 +1,179 @@
+//! `gk audit`: read, exported, and checked offline and live.
+
+use std::sync::{Arc, Mutex};
+
+use gk_shared::audit::{AuditAction, AuditEvent, AuditRecord, Hash, Outcome, leaf_hash, link_hash};
+use gk_shared::ids::EventId;
+use serde_json::json;
+
+use crate::scripted::{Reply, Scripted, session};
+use crate::support::Home;
+
+fn event(n: u8, at: &str) -> AuditEvent {
+    AuditEvent {
+        v: 1,
+        id: EventId::from_parts(1_700_000_000_000, [n; 10]),
+        tenant: "default".into(),
+        at: at.into(),
+        actor: "dana".into(),
+        action: AuditAction::SessionRequested,
+        object: session().to_string(),
+        outcome: Outcome::Ok,
+        request: "req_y".into(),
+        facts: vec![("reason".into(), format!("number {n}"))],
+    }
+}
+
+/// Links these events into a log.
+fn linked(events: impl IntoIterator<Item = AuditEvent>) -> Vec<AuditRecord> {
+    let mut prev = Hash::genesis();
+    (1..)
+        .zip(events)
+        .map(|(seq, event)| {
+            let event = event.canonical();
+            let hash = link_hash(prev, seq, leaf_hash(&event));
+            let record = AuditRecord { seq, prev_hash: prev.to_string(), hash: hash.to_string(), event };
+            prev = hash;
+            record
+        })
+        .collect()
+}
+
+fn log(len: u8) -> Vec<AuditRecord> {
+    linked((1..=len).map(|n| event(n, &format!("2026-11-22T01:02:{n:02}.000000Z"))))
+}
+
+fn lines(records: &[AuditRecord]) -> String {
+    records.iter().map(|record| format!("{}\n", serde_json::to_string(record).expect("JSON"))).collect()
+}
+
+/// A control plane with this log, in pages of three.
+fn plane(log: &Arc<Mutex<Vec<AuditRecord>>>) -> Scripted {
+    let log = Arc::clone(log);
+    Scripted::start(move |seen| {
+        let log = log.lock().expect("nobody panicked");
+        if seen.is("GET", "/v1/audit/checkpoints") {
+            let hash = log.last().map_or_else(|| Hash::genesis().to_string(), |last| last.hash.clone());
+            return Some(Reply::json(200, &json!({ "origin": "gk", "size": log.len(), "hash": hash })));
+        }
+        let after = seen.query.split('&').find_map(|pair| pair.strip_prefix("after="))?.parse::<i64>().ok()?;
+        let page: Vec<_> = log.iter().filter(|record| record.seq > after).take(3).collect();
+        let next = page.last().map_or(after, |last| last.seq);
+        let more = log.last().is_some_and(|last| last.seq > next);
+        let body = json!({ "events": page, "nextAfter": next, "more": more, "unsealed": 0 });
+        seen.is("GET", "/v1/audit/events").then(|| Reply::json(200, &body))
+    })
+}
+
+fn shared(records: Vec<AuditRecord>) -> Arc<Mutex<Vec<AuditRecord>>> {
+    Arc::new(Mutex::new(records))
+}
+
+#[test]
+fn an_export_is_the_whole_log_and_verifies_offline() {
+    let plane = plane(&shared(log(8)));
+    let home = Home::at(&plane.url);
+    let exported = home.gk(["audit", "export"]).exits(0).stdout;
+    assert_eq!(exported, lines(&log(8)));
+    home.gk(["audit", "export", "--out", "log.ndjson"]).exits(0).silent();
+    assert_eq!(std::fs::read_to_string(home.path().join("log.ndjson")).expect("is there"), exported);
+    let offline = Home::new();
+    offline.file("log", &exported, 0o644);
+    let ran = offline.gk(["audit", "verify", "log"]).exits(0);
+    assert!(ran.stdout.starts_with("8 events, consistent but unanchored, head "), "{}", ran.stdout);
+    offline.gk_with_stdin(["audit", "verify", "-"], exported.as_bytes()).exits(0);
+}
+
+#[test]
+fn every_change_to_an_export_is_a_finding_with_its_place() {
+    let good = log(6);
+    let with = |change: &dyn Fn(&mut Vec<AuditRecord>)| {
+        let mut records = good.clone();
+        change(&mut records);
+        lines(&records)
+    };
+    let rows = [
+        ("altered", 3, with(&|log| log[2].event = log[2].event.replace("dana", "mala"))),
+        ("out_of_order", 2, with(&|log| log.swap(1, 2))),
+        ("out_of_order", 4, with(&|log| drop(log.remove(3)))),
+        ("out_of_order", 3, with(&|log| log.insert(2, log[1].clone()))),
+        ("broken_link", 2, with(&|log| log[1].prev_hash = Hash::genesis().to_string())),
+        ("unreadable", 2, format!("{}not json\n", lines(&good[..1]))),
+    ];
+    for (kind, seq, text) in rows {
+        let home = Home::new();
+        home.file("log", text, 0o644);
+        let ran = home.gk(["audit", "verify", "log", "--json"]).exits(10);
+        assert_eq!((&ran.json()["finding"]["kind"], &ran.json()["finding"]["seq"]), (&json!(kind), &json!(seq)));
+        let plain = home.gk(["audit", "verify", "log"]).exits(10).stdout;
+        assert!(plain.starts_with(&format!("{kind}: ")), "{plain}");
+    }
+}
+
+#[test]
+fn a_witness_shows_a_cut_tail_and_a_rewrite_of_the_same_length() {
+    let home = Home::new();
+    home.file("log", lines(&log(6)), 0o644);
+    let witness = home.gk(["audit", "verify", "log", "--json"]).exits(0).stdout;
+    home.file("witness", witness, 0o644);
+    home.gk(["audit", "verify", "log", "--from-witness", "witness", "--require-anchor"]).exits(0);
+    home.file("cut", lines(&log(4)), 0o644);
+    let cut = home.gk(["audit", "verify", "cut", "--from-witness", "witness", "--json"]).exits(10);
+    assert_eq!(cut.json()["finding"]["kind"], "cut");
+    let rewritten = linked((1..=6).map(|n| event(n, "2026-11-22T09:00:00.000000Z")));
+    home.file("rewritten", lines(&rewritten), 0o644);
+    let found = home.gk(["audit", "verify", "rewritten", "--from-witness", "witness", "--json"]).exits(10);
+    assert_eq!(found.json()["finding"]["kind"], "rewritten");
+    // Without the witness nothing is wrong with its links: that is what a witness is for.
+    home.gk(["audit", "verify", "rewritten"]).exits(0);
+    let unanchored = home.gk(["audit", "verify", "log", "--require-anchor", "--json"]).exits(10);
+    assert_eq!(unanchored.json()["finding"]["kind"], "unanchored");
+    home.gk(["audit", "verify", "log", "--from-witness", "nowhere"]).exits(3).silent();
+    home.gk(["audit", "verify", "nowhere"]).exits(3).silent();
+}
+
+#[test]
+fn the_live_log_has_to_continue_the_head_that_was_seen_before() {
+    let served = shared(log(5));
+    let plane = plane(&served);
+    let home = Home::at(&plane.url);
+    assert!(home.gk(["audit", "verify"]).exits(0).stdout.contains("consistent but unanchored"));
+    *served.lock().expect("nobody panicked") = log(7);
+    assert!(home.gk(["audit", "verify"]).exits(0).stdout.starts_with("7 events, consistent, and continues the head"));
+    *served.lock().expect("nobody panicked") = log(6);
+    assert!(home.gk(["audit", "verify"]).exits(10).stdout.starts_with("cut: the log ends at 6"));
+    *served.lock().expect("nobody panicked") = linked((1..=9).map(|n| event(n, "2026-11-22T09:00:00.000000Z")));
+    assert!(home.gk(["audit", "verify"]).exits(10).stdout.starts_with("rewritten: "));
+    // What was found is not believed the next time either.
+    home.gk(["audit", "verify"]).exits(10);
+    *served.lock().expect("nobody panicked") = log(7);
+    home.gk(["audit", "verify"]).exits(0);
+}
+
+#[test]
+fn a_clock_that_went_back_is_a_note_because_order_is_by_place() {
+    let home = Home::new();
+    let events = [event(1, "2026-11-22T05:00:00.000000Z"), event(2, "2026-11-22T04:00:00.000000Z")];
+    home.file("log", lines(&linked(events)), 0o644);
+    home.gk(["audit", "verify", "log"]).exits(0).says("the clock went back at seq 2");
+}
+
+#[test]
+fn tail_shows_the_last_events_and_show_those_of_a_session() {
+    let plane = plane(&shared(log(8)));
+    let home = Home::at(&plane.url);
+    let ran = home.gk(["audit", "tail", "-n", "2"]).exits(0);
+    insta::assert_snapshot!(ran.stdout, @r"
+         7  2026-11-22T01:02:07.000000Z  dana  session.requested  sess_01HF7YAT00E40R2081040G2081  ok  reason=number 7
+         8  2026-11-22T01:02:08.000000Z  dana  session.requested  sess_01HF7YAT00E40R2081040G2081  ok  reason=number 8
+    ");
+    let json = home.gk(["audit", "tail", "-n", "1", "--json"]).exits(0);
+    assert_eq!((&json.json()["schema"], &json.json()["event"]["actor"]), (&json!("gk.audit_event.v1"), &json!("dana")));
+    let shown = home.gk(["audit", "show", &session().to_string()]).exits(0);
+    assert_eq!(shown.stdout.lines().count(), 8);
+    assert!(plane.seen().iter().any(|seen| seen.query.contains(&format!("session={}", session()))));
+    assert_eq!(home.gk(["audit", "show", "3", "--json"]).json()["events"][0]["seq"], 3);
+    let id = EventId::from_parts(1_700_000_000_000, [4; 10]).to_string();
+    assert_eq!(home.gk(["audit", "show", &id, "--json"]).json()["events"][0]["seq"], 4);
+    home.gk(["audit", "show", "99"]).exits(3).silent();
+}

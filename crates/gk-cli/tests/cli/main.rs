@@ -1,0 +1,15 @@
+//! `gk` as a process: its environment cleared, its control plane a script that speaks the real wire types.
+
+mod args;
+mod audit;
+mod auth;
+mod cleanup;
+mod docs;
+mod exec;
+mod formats;
+mod help;
+mod network;
+mod output;
+mod scripted;
+mod sessions;
+mod support;
