@@ -15,11 +15,11 @@ pub(crate) struct Transcript<'a> {
     dsn: RefCell<String>,
 }
 
-/// What a command said.
+/// What a command said: on stdout, or, where it was shown, on both.
 pub(crate) struct Said {
     pub(crate) stdout: String,
-    pub(crate) stderr: String,
     pub(crate) code: Option<i32>,
+    stderr: String,
 }
 
 impl<'a> Transcript<'a> {
@@ -35,9 +35,9 @@ impl<'a> Transcript<'a> {
     /// Types a command and shows what it says.
     pub(crate) fn type_in(&self, line: &str) -> Outcome<Said> {
         println!("$ {line}");
-        let said = self.run(line)?;
+        // Into one pipe, so that it stands here in the order in which it was said.
+        let said = self.run(&format!("{line} 2>&1"))?;
         show(&said.stdout);
-        show(&said.stderr);
         Ok(said)
     }
 
