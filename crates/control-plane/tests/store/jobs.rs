@@ -232,6 +232,8 @@ async fn fifty_ends_that_are_stuck_are_tried_for_ever_and_hold_up_no_other() {
         books.revoke(&ada, session.id).await;
         let lease = books.claim_one(&agent).await;
         assert_eq!(books.result(&agent, &lease, stuck("owns a prepared transaction")).await, TAKEN);
+        // Out of the way until all of them are there.
+        books.force("UPDATE jobs SET run_at = now() + interval '1 hour' WHERE state = 'queued'").await;
         poisoned.push(session.id);
     }
     let (normal, _) = books.ready(&ada, &agent).await;
@@ -247,7 +249,7 @@ async fn fifty_ends_that_are_stuck_are_tried_for_ever_and_hold_up_no_other() {
     assert_eq!(books.result(&agent, &again[0], stuck("owns a prepared transaction")).await, TAKEN);
     assert_eq!(books.events("session.quarantined", again[0].job.session()).await, 1, "told once");
     let pause = "SELECT (extract(epoch FROM max(run_at) - now()) * 1000)::bigint FROM jobs WHERE state = 'queued'";
-    assert!(books.count(pause).await <= 75_000, "sixty seconds and a quarter of jitter");
+    assert!((1..=75_000).contains(&books.count(pause).await), "it comes back by itself, within the cap");
     assert_eq!(books.result(&agent, &again[1], ended()).await, TAKEN);
     assert_eq!(books.status(again[1].job.session()).await, SessionStatus::Revoked);
 }
