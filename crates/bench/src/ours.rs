@@ -48,7 +48,8 @@ pub(crate) async fn create_round(clients: &[Client], target: &str, each: usize) 
     let wall = begun.elapsed();
     let made: Vec<_> = made.into_iter().flatten().collect();
     let why = RevokeSession { reason: Some("end of round".to_owned()) };
-    join_all(made.iter().map(async |(_, id)| clients[0].revoke_session(*id, &why, PATIENCE).await.expect("ends"))).await;
+    join_all(made.iter().map(async |(_, id)| clients[0].revoke_session(*id, &why, PATIENCE).await.expect("ends")))
+        .await;
     (made.into_iter().map(|(duration, _)| duration).collect(), wall)
 }
 

@@ -25,7 +25,13 @@ impl Sample {
         let mut sorted = self.durations.clone();
         sorted.sort_unstable();
         let rate = (!self.wall.is_zero()).then(|| count(sorted.len()) / self.wall.as_secs_f64());
-        Figures { n: sorted.len(), p50_ms: rank(&sorted, 50), p95_ms: rank(&sorted, 95), p99_ms: rank(&sorted, 99), rate }
+        Figures {
+            n: sorted.len(),
+            p50_ms: rank(&sorted, 50),
+            p95_ms: rank(&sorted, 95),
+            p99_ms: rank(&sorted, 99),
+            rate,
+        }
     }
 }
 

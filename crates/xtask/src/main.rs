@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stderr, reason = "a task runner talks to the person who ran it")]
 
+mod bench;
 mod coverage;
 mod demo;
 mod deps;
@@ -32,6 +33,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::BenchArgs),
     Coverage(coverage::CoverageArgs),
     Demo(demo::DemoArgs),
     Deps(deps::DepsArgs),
@@ -43,6 +45,7 @@ enum Command {
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = Workspace::find().and_then(|workspace| match args.command {
+        Command::Bench(args) => args.run(&workspace),
         Command::Coverage(args) => args.run(&workspace),
         Command::Demo(args) => args.run(&workspace),
         Command::Deps(args) => args.run(&workspace),
