@@ -21,13 +21,15 @@ pub struct PlaneOptions {
     pub ledger: TestPgOptions,
     /// The policy.
     pub policy: String,
+    /// What its programs log.
+    pub log: &'static str,
 }
 
 impl PlaneOptions {
     /// A ledger on this line of versions, and these rules.
     #[must_use]
     pub fn new(version: Version, policy: &str) -> Self {
-        Self { ledger: TestPg::with(version), policy: policy.to_owned() }
+        Self { ledger: TestPg::with(version), policy: policy.to_owned(), log: "debug" }
     }
 }
 
@@ -46,9 +48,9 @@ pub struct Plane {
 impl Plane {
     /// Makes the ledger, an admin's token, and starts the process.
     pub async fn start(room: &Room, options: PlaneOptions) -> Self {
-        let ledger = options.ledger.start().await;
+        let ledger = options.ledger.clone().start().await;
         let port = free_port();
-        let config = settings(room, &ledger, port, &options.policy).await;
+        let config = settings(room, &ledger, port, &options).await;
         let run = |args: &[&'static str]| {
             let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).chain(config.clone()).collect();
             async move { room.run("gk-control-plane", &args.iter().map(String::as_str).collect::<Vec<_>>()).await }
@@ -126,20 +128,21 @@ impl Plane {
 }
 
 /// The settings file, and the flags that name it.
-async fn settings(room: &Room, ledger: &TestPg, port: u16, policy: &str) -> Vec<String> {
+async fn settings(room: &Room, ledger: &TestPg, port: u16, options: &PlaneOptions) -> Vec<String> {
     let password: String = rand::rng().sample_iter(rand::distr::Alphanumeric).take(24).map(char::from).collect();
     let superuser = ledger.superuser("postgres").await;
     // A plain owner: the ledger needs no superuser, and no right to make roles.
     let made = superuser.batch_execute(&format!("CREATE ROLE {OWNER} LOGIN PASSWORD '{password}'")).await;
     made.expect("the role is new");
     superuser.batch_execute(&format!("CREATE DATABASE {LEDGER} OWNER {OWNER}")).await.expect("the database is new");
-    let (policy, password) = (room.write("policy.toml", policy), room.secret("ledger.password", &password));
+    let (policy, password) = (room.write("policy.toml", &options.policy), room.secret("ledger.password", &password));
     let text = format!(
         "listen = \"127.0.0.1:{port}\"\npolicy_file = {policy:?}\n\
          [ledger]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{OWNER}\"\ndatabase = \"{LEDGER}\"\npassword_file = {password:?}\n\
          [limits]\nrequests_per_second = 1000\nburst = 1000\n\
-         [log]\nfilter = \"debug\"\n",
-        ledger.port()
+         [log]\nfilter = \"{}\"\n",
+        ledger.port(),
+        options.log
     );
     let file = room.write("control-plane.toml", &text);
     vec!["--config".to_owned(), file.to_string_lossy().into_owned()]

@@ -59,6 +59,13 @@ impl StackOptions {
         Self { plane: PlaneOptions { ledger: self.plane.ledger.durable(), ..self.plane }, ..self }
     }
 
+    /// All commits reach the disk and little is logged, as in production: for measurements.
+    #[must_use]
+    pub fn as_in_production(self) -> Self {
+        let plane = PlaneOptions { log: "warn", ..self.plane };
+        Self { target: self.target.durable(), plane }.durable_ledger()
+    }
+
     /// Starts all of it, with one agent.
     pub async fn start(self) -> Stack {
         let mut stack = self.without_agent().await;
@@ -74,11 +81,12 @@ impl StackOptions {
         let agent_password = room.secret("agent-db.password", "the-agents-own-password\n");
         make_database(&target).await;
         bootstrap(&room, &target.dsn(DBA, DBA_PASSWORD, DATABASE), &agent_password.to_string_lossy()).await;
+        let log = self.plane.log;
         let plane = Plane::start(&room, self.plane).await;
         let dana = plane.person(&room, "dana", &["requester"]).await;
         room.set("GK_ADDRESS", &plane.url());
         room.set("GK_TOKEN_FILE", &dana.token_file.to_string_lossy());
-        Stack { agents: Vec::new(), plane, target, dana, room }
+        Stack { agents: Vec::new(), plane, target, dana, room, log }
     }
 }
 
@@ -120,6 +128,7 @@ pub struct Stack {
     pub dana: Person,
     /// Where everything lies.
     pub room: Room,
+    log: &'static str,
 }
 
 impl Stack {
@@ -151,7 +160,7 @@ impl Stack {
         let config = self.room.write(&format!("{name}.toml"), &text);
         let args = ["run", "--config", &config.to_string_lossy()];
         let log = self.room.path(&format!("{name}.log"));
-        let mut agent = Daemon::new(name, &program("gk-agent"), &args, log).env("GK_LOG", "debug");
+        let mut agent = Daemon::new(name, &program("gk-agent"), &args, log).env("GK_LOG", self.log);
         agent.start();
         self.agents.push(agent);
         self.agent_is_online(name).await;
@@ -163,9 +172,12 @@ impl Stack {
         eventually(SOON, "the agent is online and reaches its target", async || {
             let agents = admin.get("/v1/agents").await.map_err(|error| error.to_string())?.body;
             let target = admin.get(&format!("/v1/targets/{TARGET}")).await.map_err(|error| error.to_string())?.body;
-            let listed = agents["agents"].as_array().into_iter().flatten();
-            let online = listed.filter(|agent| agent["name"] == name).any(|agent| agent["online"] == true);
-            if online && target["reachable"] == true { Ok(()) } else { Err(format!("{agents} {target}")) }
+            let packs = admin.get("/v1/packs").await.map_err(|error| error.to_string())?.body;
+            let list = |body: &serde_json::Value, key: &str| body[key].as_array().cloned().unwrap_or_default();
+            let online = list(&agents, "agents").iter().any(|agent| agent["name"] == name && agent["online"] == true);
+            // Told in the same breath, and taken in one after the other.
+            let usable = list(&packs, "packs").iter().any(|pack| list(pack, "targets").iter().any(|at| at == TARGET));
+            if online && usable && target["reachable"] == true { Ok(()) } else { Err(format!("{agents} {target} {packs}")) }
         })
         .await;
     }
