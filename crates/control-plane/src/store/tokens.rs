@@ -66,8 +66,11 @@ const AUTHENTICATE: &str = "-- tokens::authenticate
         a.id AS actor_id, a.kind, a.name, a.email, a.groups, g.id AS agent_id, clock_timestamp() AS now
     FROM tokens k JOIN actors a ON a.id = k.actor_id LEFT JOIN agents g ON g.actor_id = a.id
     WHERE k.hash = $1";
+/// Of many requests at once with one token, one notes the minute; the others must not queue up behind it.
 const TOUCH: &str = "-- tokens::touch
-    UPDATE tokens SET last_used_at = now() WHERE id = $1";
+    UPDATE tokens SET last_used_at = now() WHERE id = (
+        SELECT id FROM tokens WHERE id = $1 AND coalesce(last_used_at < now() - interval '1 minute', true)
+        FOR NO KEY UPDATE SKIP LOCKED)";
 
 /// Who this token stands for.
 ///
