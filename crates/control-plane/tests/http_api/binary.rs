@@ -71,7 +71,7 @@ async fn settings_that_cannot_be_used_stop_the_program_before_it_does_anything()
     refused(&run(&home.settings(NOWHERE, "colour = 1\nlisten = '127.0.0.1:65536'"), &check).await, "config_invalid", "colour: unknown key");
     let good = home.settings(NOWHERE, "");
     home.file("url", NOWHERE, 0o644);
-    refused(&run(&good, &check).await, "unsafe_config", "chmod 0600");
+    refused(&run(&good, &check).await, "config_invalid", "ledger.url_file: ");
     home.file("url", format!("{NOWHERE}\n"), 0o600);
     let fine = run(&good, &check).await;
     assert_eq!(String::from_utf8_lossy(&fine.stdout), "ok: listens on 127.0.0.1:4000, ledger 127.0.0.1:1/ledger, 2 rules, sessions of at most 4h\n");
@@ -119,8 +119,8 @@ async fn a_new_ledger_is_migrated_given_an_admin_and_served_until_a_signal() {
     assert_eq!(std::fs::metadata(&token_file).unwrap().permissions().mode() & 0o777, 0o600);
     refused(&run(&config, &make).await, "config_invalid", "File exists");
 
-    let mut server = program(&config, &["run"]).env("GK_LOG", "debug").env("GK_LOG_FORMAT", "json");
-    let mut server = server.stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = program(&config, &["run"]);
+    let server = command.env("GK_LOG", "debug").env("GK_LOG_FORMAT", "json").stderr(Stdio::piped()).spawn().unwrap();
     gk_testkit::eventually(Duration::from_secs(15), "it can serve", async || {
         let health = run(&config, &["healthcheck"]).await;
         if health.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&health.stderr).into_owned()) }

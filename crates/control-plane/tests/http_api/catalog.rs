@@ -87,7 +87,7 @@ async fn the_contract_lists_every_route_with_its_scope_and_its_problems() {
             let problem = &operation["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"];
             assert_eq!(problem, "#/components/schemas/Problem", "{method} {path}");
             assert_eq!(operation["security"].is_null(), !path.starts_with("/v1/"), "{method} {path}");
-            assert!(ids.insert(operation["operationId"].clone()), "{method} {path} has the id of another");
+            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{method} {path} has the id of another");
         }
     }
     assert!(document["paths"]["/v1/sessions"]["post"].is_object() && document["paths"]["/livez"]["get"].is_object());

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use gk_control_plane::config::{LedgerConfig, Limits, PlaneConfig};
+use gk_control_plane::config::{LedgerConfig, Limits, LogConfig, PlaneConfig};
+use gk_control_plane::logging;
 use gk_control_plane::policy::Policy;
-use gk_shared::seal::{RecipientKey, SealedCredential};
+use gk_shared::seal::{Purpose, RecipientKey, SealedCredential};
 use gk_shared::secret::SecretDsn;
 use gk_shared::wire::job::{ClaimedJobs, Job, LeasedJob};
 use gk_testkit::{TestPg, pg_versions};
@@ -38,7 +39,6 @@ pub(crate) struct World {
     pub(crate) pg: TestPg,
     pub(crate) url: String,
     pub(crate) admin: Caller,
-    pub(crate) ledger: LedgerConfig,
     stop: CancellationToken,
     server: JoinHandle<Result<(), gk_control_plane::PlaneError>>,
 }
@@ -49,6 +49,8 @@ impl World {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
+        // Shown with a failure; started once a process.
+        let _ = logging::start(&LogConfig { filter: "warn".to_owned(), ..LogConfig::default() });
         let pg = TestPg::start(pg_versions()[0]).await;
         pg.create_database("ledger").await;
         let ledger = LedgerConfig::from_url(&SecretDsn::new(pg.superuser_dsn("ledger"))).unwrap();
@@ -61,7 +63,7 @@ impl World {
         let server = tokio::spawn(gk_control_plane::serve(config, listener, stop.clone()));
         let token = gk_control_plane::admin_token(&ledger, "root".parse().unwrap(), Duration::from_secs(3600)).await.unwrap();
         let admin = Caller::new(&url, Some(token.token.expose()));
-        Self { pg, url, admin, ledger, stop, server }
+        Self { pg, url, admin, stop, server }
     }
 
     /// A world with an agent beside `pg-local`, which has the pack `app_read`.
@@ -101,16 +103,11 @@ impl World {
         self.url.trim_start_matches("http://")
     }
 
-    /// The actions in the audit log, in order, once all of them are linked.
+    /// The events in the audit log, in order: all that were committed before this call.
     pub(crate) async fn audit(&self, filter: &str) -> Vec<Value> {
-        loop {
-            let page = self.admin.get(&format!("/v1/audit/events?limit=1000{filter}")).await.expect(200).body;
-            if page["unsealed"] == 0 {
-                let parse = |record: &Value| serde_json::from_str(record["event"].as_str().unwrap()).unwrap();
-                return page["events"].as_array().unwrap().iter().map(parse).collect();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let page = self.admin.get(&format!("/v1/audit/events?limit=1000{filter}")).await.expect(200).body;
+        let parse = |record: &Value| serde_json::from_str(record["event"].as_str().unwrap()).unwrap();
+        page["events"].as_array().unwrap().iter().map(parse).collect()
     }
 
     /// Stops the control plane as a signal would, and waits until it has.
@@ -264,14 +261,8 @@ pub(crate) fn done(lease: &LeasedJob) -> Value {
     match &lease.job {
         Job::CreateSession(job) => {
             let key: RecipientKey = job.recipient_public_key.parse().unwrap();
-            let sealed = SealedCredential::seal(
-                &SecretDsn::from(DSN),
-                &key,
-                job.session_id,
-                &job.target,
-                lease.generation,
-                &mut rand::rng(),
-            );
+            let purpose = Purpose { session: job.session_id, target: &job.target, generation: lease.generation };
+            let sealed = SealedCredential::seal(&SecretDsn::from(DSN), &key, &purpose, &mut rand::rng());
             json!({
                 "kind": "minted", "roleName": job.session_id.role_name(), "expiresAt": in_a_while(job.ttl_seconds),
                 "sealedCredential": sealed.unwrap().to_string(),

@@ -8,10 +8,10 @@ use gk_shared::problem::ErrorCode;
 use gk_shared::wire::audit::AuditPage;
 use tokio::time::Instant;
 
-use crate::http::problem::ApiError;
+use crate::http::problem::{ApiError, chain};
 use crate::http::query::Query;
 use crate::plane::Plane;
-use crate::store::audit::{self, AuditFilter};
+use crate::store::audit::{self, AuditFilter, Patience};
 use crate::wakeups::Wake;
 
 const DEFAULT_LIMIT: u16 = 100;
@@ -27,7 +27,7 @@ const MOST: u16 = 1000;
         ("wait" = Option<String>, Query, description = "How long to wait for the next event, at most 30s"),
         ("session" = Option<SessionId>, Query, description = "Only about this session"),
         ("actor" = Option<String>, Query, description = "Only by this actor"),
-        ("action" = Option<AuditAction>, Query, description = "Only of this kind"),
+        ("action" = inline(Option<AuditAction>), Query, description = "Only of this kind"),
     ),
     responses((status = 200, description = "Events in order", body = AuditPage)))]
 pub async fn list_events(State(plane): State<Plane>, mut query: Query) -> Result<Json<AuditPage>, ApiError> {
@@ -37,6 +37,9 @@ pub async fn list_events(State(plane): State<Plane>, mut query: Query) -> Result
     let object = session.map(|id| id.to_string());
     let filter = AuditFilter { object, actor: query.take("actor")?, action: action(&mut query)? };
     query.finish()?;
+    if wait.is_zero() {
+        show_all(&plane).await;
+    }
     let until = Instant::now() + wait;
     let mut listener = plane.ledger.wakeups().listen(&[Wake::Audit]);
     loop {
@@ -46,6 +49,14 @@ pub async fn list_events(State(plane): State<Plane>, mut query: Query) -> Result
         if done || plane.until_stop(listener.wait(left)).await.is_none() {
             return Ok(Json(page));
         }
+    }
+}
+
+/// Links what was committed before this call, so that the answer shows it. A tail sees it soon enough by itself.
+async fn show_all(plane: &Plane) {
+    if let Err(error) = audit::seal(&plane.ledger, Patience::Wait).await {
+        // What is linked already can still be read.
+        tracing::warn!(error = %chain(&error), "the newest events are not linked yet");
     }
 }
 
