@@ -4,9 +4,10 @@ use std::cell::OnceCell;
 use std::io::{BufRead as _, IsTerminal as _};
 
 use gk_shared::problem::ErrorCode;
+use gk_shared::secret::BearerToken;
 
 use crate::cli::Globals;
-use crate::client::Client;
+use crate::client::{Address, Client};
 use crate::config::{Paths, Settings, SettingsFlags};
 use crate::context::ContextStore;
 use crate::env::Env;
@@ -76,7 +77,12 @@ impl App {
         let address = settings.address.as_ref().ok_or_else(no_address)?;
         let found = self.token(settings)?;
         self.out.debug(&format!("{} ({}), token from {}", address.value, address.origin, found.source));
-        let client = Client::new(address.value.clone(), Some(found.token));
+        self.client_with(address.value.clone(), found.token)
+    }
+
+    /// A client for this very address and token.
+    pub(crate) fn client_with(&self, address: Address, token: BearerToken) -> Result<Client, CliError> {
+        let client = Client::new(address, Some(token));
         let client = client.map_err(|error| CliError::new(ErrorCode::Internal, error.to_string()))?;
         Ok(if self.out.debugs() { client.traced(trace) } else { client })
     }
@@ -86,7 +92,9 @@ impl App {
         let refused = [ErrorCode::NotLoggedIn, ErrorCode::TokenInvalid, ErrorCode::TokenExpired];
         match self.token_source.get() {
             Some(source) if error.code().is_some_and(|code| refused.contains(&code)) => {
-                error.why(format!("the token came from {source}"))
+                // Next to the server's time in the message: a clock that is off explains a token that seems expired.
+                let now = crate::commands::session::view::moment(crate::machine::now());
+                error.why(format!("the token came from {source}; this machine's clock says {now}"))
             }
             Some(_) | None => error,
         }

@@ -39,8 +39,8 @@ impl Exit {
 
 /// Runs `gk` with these arguments.
 #[must_use]
-pub fn run(args: Vec<OsString>) -> std::process::ExitCode {
-    let number = match parse(&args) {
+pub fn run(args: &[OsString]) -> std::process::ExitCode {
+    let number = match parse(args) {
         Ok(cli) => execute(cli),
         Err(exit) => exit.number(),
     };
@@ -126,6 +126,7 @@ async fn call(app: &App, command: Command) -> Result<Exit, CliError> {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Threads {
     One,
     #[cfg(feature = "dev")]

@@ -98,6 +98,18 @@ pub struct CallError {
     pub request: String,
 }
 
+impl std::fmt::Display for CallError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} (request {})", self.error, self.request)
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
 /// Sorts what reqwest reports.
 pub(super) fn sort(address: &Address, error: &reqwest::Error) -> ClientError {
     let address = address.to_string();

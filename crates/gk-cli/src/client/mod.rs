@@ -77,12 +77,12 @@ impl<'a> Call<'a> {
         Self { method: Method::POST, body: Some(body), ..Self::get(path) }
     }
 
-    fn query(mut self, name: &'static str, value: impl ToString) -> Self {
+    fn query(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
         self.query.push((name, value.to_string()));
         self
     }
 
-    fn query_if(self, name: &'static str, value: Option<impl ToString>) -> Self {
+    fn query_if(self, name: &'static str, value: Option<impl std::fmt::Display>) -> Self {
         match value {
             Some(value) => self.query(name, value),
             None => self,

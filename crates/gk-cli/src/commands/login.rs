@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::session::view::moment;
 use crate::app::App;
-use crate::client::{Address, Client};
+use crate::client::Address;
 use crate::context::{Context, ContextName, ContextStore, MakeCurrent, TokenStore};
 use crate::error::CliError;
 use crate::output::Answer;
@@ -33,9 +33,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
     let address = address(app)?;
     let token = token(app, args.with_token)?;
-    let client = Client::new(address.clone(), Some(token.clone()))
-        .map_err(|error| CliError::new(gk_shared::problem::ErrorCode::Internal, error.to_string()))?;
-    let me = client.me().await?;
+    let me = app.client_with(address.clone(), token.clone())?.me().await?;
     let name = context_name(app)?;
     let store = app.contexts()?;
     let kept = keep(app, &store, (&name, &address, &token), args.store)?;

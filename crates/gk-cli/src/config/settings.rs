@@ -190,9 +190,10 @@ fn chosen_address(
     }
     // A context that was named for this command stands over an address that lies around in the environment.
     let named = context.filter(|found| found.origin == Origin::Flag("--context"));
-    match (named, env.text("GK_ADDRESS")?) {
-        (None, Some(text)) => return read(text, Origin::Variable("GK_ADDRESS")),
-        (Some(_), _) | (None, None) => {}
+    if named.is_none()
+        && let Some(text) = env.text("GK_ADDRESS")?
+    {
+        return read(text, Origin::Variable("GK_ADDRESS"));
     }
     if let Some(found) = context {
         let origin = Origin::Context(found.value.name().clone());

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use gk_shared::problem::ErrorCode;
+use zeroize::Zeroizing;
 
 use crate::error::CliError;
 
@@ -21,6 +22,19 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), CliError> {
     };
     attempt()
         .map_err(|error| CliError::new(ErrorCode::OutputFailed, format!("cannot write {}: {error}", path.display())))
+}
+
+/// Writes what `merge` makes of the file's present content; none where there is no file.
+pub(crate) fn replace(path: &Path, merge: impl FnOnce(&str) -> Zeroizing<String>) -> Result<(), CliError> {
+    refuse_wider(path)?;
+    let before = match std::fs::read_to_string(path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Zeroizing::new(String::new()),
+        Err(error) => {
+            return Err(CliError::new(ErrorCode::OutputFailed, format!("cannot read {}: {error}", path.display())));
+        }
+    };
+    write(path, &merge(&before))
 }
 
 fn refuse_wider(path: &Path) -> Result<(), CliError> {

@@ -1,6 +1,7 @@
 //! A login in the form that its reader takes: URI, environment, JSON, JDBC, password file, service file, shell.
 
 mod file;
+mod merge;
 mod shell;
 
 use gk_shared::dsn::PgDsn;
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::error::CliError;
 
-pub(crate) use file::write as write_file;
+pub(crate) use file::{replace as replace_file, write as write_file};
 pub(crate) use shell::{Shell, VarName};
 
 /// How a login is written.
@@ -55,6 +56,20 @@ impl FormatFlags {
         match self.export {
             Some(shell) => Ok(shell.assign(&self.var, dsn.to_uri().expose())),
             None => write(self.format, view, dsn),
+        }
+    }
+}
+
+impl FormatFlags {
+    /// The whole text for a file that has `before` in it. Password and service files are shared with other logins:
+    /// those stay, and what an earlier session left for the same place goes.
+    pub(crate) fn merge(&self, before: &str, text: &str) -> Zeroizing<String> {
+        match (self.export, self.format) {
+            (None, Format::Pgpass) => merge::pgpass(before, text),
+            (None, Format::Service) => merge::service(before, text),
+            (None, Format::Dsn | Format::Env | Format::Json | Format::Jdbc) | (Some(_), _) => {
+                Zeroizing::new(text.to_owned())
+            }
         }
     }
 }

@@ -72,3 +72,16 @@ fn a_file_that_others_can_read_is_left_alone_and_the_session_is_ended() {
     assert_eq!(std::fs::read_to_string(path).expect("is there"), "mine");
     assert_eq!(plane.count("POST", &format!("/v1/sessions/{}/revoke", session())), 1);
 }
+
+#[test]
+fn a_password_file_keeps_the_logins_of_others() {
+    let plane = Scripted::good();
+    let home = Home::at(&plane.url);
+    let path = home.file("pgpass", "db:5432:app:ada:secret\n", 0o600);
+    for _ in 0..2 {
+        home.gk(words(&format!("{CREATE} --format pgpass --out pgpass"))).exits(0).silent();
+    }
+    let role = session().role_name();
+    let wanted = format!("127.0.0.1:5432:app:{role}:{PASSWORD}\ndb:5432:app:ada:secret\n");
+    assert_eq!(std::fs::read_to_string(path).expect("is there"), wanted);
+}

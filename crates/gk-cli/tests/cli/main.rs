@@ -13,3 +13,4 @@ mod output;
 mod scripted;
 mod sessions;
 mod support;
+mod terminal;

@@ -11,7 +11,7 @@ use super::view;
 use crate::app::App;
 use crate::arg::checked;
 use crate::client::Client;
-use crate::credential::{FormatFlags, write_file};
+use crate::credential::{FormatFlags, replace_file};
 use crate::error::CliError;
 use crate::output::Answer;
 use crate::request::{self, Ask, KeptKeys, Made, Ready, Sealing, WantedFlags};
@@ -131,7 +131,7 @@ fn print(app: &App, ready: &Ready, format: &FormatFlags) -> Result<(), CliError>
     let uri = ready.dsn.to_uri();
     match &format.out {
         Some(path) => {
-            write_file(&app.env.absolute(path), &text)?;
+            replace_file(&app.env.absolute(path), |before| format.merge(before, &text))?;
             if app.out.for_program() {
                 app.out.answer(&Answer::new("gk.session.v1", &view::as_json(&ready.view, None), ""))?;
             }

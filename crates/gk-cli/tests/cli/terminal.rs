@@ -1,0 +1,100 @@
+//! A real terminal: what is asked there, and what a child of `gk exec` keeps of it.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::scripted::{Scripted, dsn, session};
+use crate::support::{Home, words};
+
+/// A command on a terminal of its own.
+struct Terminal {
+    master: File,
+    child: Child,
+    seen: String,
+}
+
+impl Terminal {
+    /// Starts `gk` with a new pseudo-terminal as its controlling one.
+    fn start(home: &Home, args: &[&str], redirect: impl FnOnce(&mut Command)) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&master).and_then(|()| unlockpt(&master)).expect("is ours");
+        let name = ptsname(&master, Vec::new()).expect("has a name").into_string().expect("text");
+        let side = || File::options().read(true).write(true).open(&name).expect("opens");
+        let model = home.command(args);
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "--wait"]).arg(model.get_program()).args(model.get_args());
+        command.current_dir(home.path()).env_clear();
+        command.envs(model.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+        command.stdin(side()).stdout(side()).stderr(side());
+        redirect(&mut command);
+        let child = command.spawn().expect("setsid runs");
+        Self { master: File::from(master), child, seen: String::new() }
+    }
+
+    /// Reads until this was shown.
+    #[track_caller]
+    fn until(&mut self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.seen.contains(text) {
+            assert!(Instant::now() < deadline, "`{text}` never came: {}", self.seen);
+            let mut bytes = [0; 4096];
+            // When the other side is gone, reading fails: then nothing more comes.
+            let read = self.master.read(&mut bytes).unwrap_or(0);
+            assert!(read > 0, "`{text}` never came: {}", self.seen);
+            self.seen.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        }
+    }
+
+    fn types(&mut self, text: &str) {
+        self.master.write_all(text.as_bytes()).expect("the terminal takes it");
+    }
+
+    fn ends(mut self) -> i32 {
+        self.child.wait().expect("ends").code().expect("by itself")
+    }
+}
+
+#[test]
+fn what_is_missing_is_asked_for_even_when_stdout_is_a_file() {
+    let plane = Scripted::good();
+    let home = Home::at(&plane.url);
+    let out = File::create(home.path().join("out")).expect("a file");
+    let mut terminal = Terminal::start(&home, &["session", "create", "--quiet"], |command| {
+        command.stdout(out);
+    });
+    for (question, answer) in [("Target: ", "pg-local\n"), ("Role: ", "app_read\n"), ("15m): ", "15m\n")] {
+        terminal.until(question);
+        terminal.types(answer);
+    }
+    assert_eq!(terminal.ends(), 0);
+    assert_eq!(std::fs::read_to_string(home.path().join("out")).expect("is there"), format!("{}\n", dsn()));
+}
+
+#[test]
+fn nothing_is_asked_where_it_was_forbidden() {
+    let plane = Scripted::good();
+    let home = Home::at(&plane.url).var("GK_NO_INPUT", "1");
+    let mut terminal = Terminal::start(&home, &["session", "create"], |_| ());
+    terminal.until("--target is missing");
+    assert_eq!(terminal.ends(), 2);
+}
+
+#[test]
+fn a_child_of_exec_keeps_the_terminal_and_ctrl_c_reaches_it_once() {
+    let plane = Scripted::good();
+    let script =
+        "trap 'echo caught' INT; test -t 0 && test -t 1 && test -t 2 && echo ready; read line; read line; exit 5";
+    let line = words("exec --target pg-local --role app_read --ttl 15m -- sh -c");
+    let mut terminal = Terminal::start(&Home::at(&plane.url), &[&line[..], &[script]].concat(), |_| ());
+    terminal.until("ready");
+    terminal.types("\u{3}");
+    terminal.until("caught");
+    terminal.types("one\ntwo\n");
+    assert_eq!(terminal.seen.matches("caught").count(), 1, "{}", terminal.seen);
+    assert_eq!(terminal.ends(), 5, "gk outlives Ctrl-C and exits as its child");
+    assert_eq!(plane.count("POST", &format!("/v1/sessions/{}/revoke", session())), 1);
+}
