@@ -23,15 +23,18 @@ const SETTLE: Duration = Duration::from_millis(505);
 const NEXT_LOOK: Duration = Duration::from_millis(100);
 /// What is not dropped by then waits for the usual round.
 const FOLLOW_FOR: Duration = Duration::from_secs(5);
-/// After a sweep that failed while something is due.
+/// After a sweep that failed, whatever is due: a target that does not answer is not asked in a tight loop.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Sweeps until `stop` is cancelled.
 pub(super) async fn run(target: Arc<Target>, metrics: Arc<Metrics>, stop: CancellationToken) {
     let mut follow = FollowUp::default();
+    let mut failed: Option<Instant> = None;
     loop {
         let now = Instant::now();
-        let wait = pause(&target, &follow, now);
+        let due = target.next_due().and_then(|end| target.provider.clock().instant_of(end, now));
+        let soonest = due.into_iter().chain(follow.next).min();
+        let wait = pause(soonest, failed, now);
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
@@ -41,22 +44,20 @@ pub(super) async fn run(target: Arc<Target>, metrics: Arc<Metrics>, stop: Cancel
         }
         let swept = target.provider.sweep().await;
         target.heard(&swept);
+        failed = swept.is_err().then(Instant::now);
         match swept {
             Ok(swept) => take_in(&target, &metrics, &mut follow, &swept),
-            Err(error) => {
-                tracing::warn!(target_name = %target.name, %error, "the target could not be swept");
-                follow = FollowUp { next: Some(Instant::now() + AFTER_ERROR), ..follow };
-            }
+            Err(error) => tracing::warn!(target_name = %target.name, %error, "the target could not be swept"),
         }
     }
 }
 
-/// How long until the next sweep: the next end, what was begun, or the usual round.
-fn pause(target: &Target, follow: &FollowUp, now: Instant) -> Duration {
-    let due = target.next_due().and_then(|end| target.provider.clock().instant_of(end, now));
-    let soonest = due.into_iter().chain(follow.next).min();
+/// How long until the next sweep: the next end or what was begun, else the usual round; never right after a failure.
+fn pause(soonest: Option<Instant>, failed: Option<Instant>, now: Instant) -> Duration {
     let usual = jittered(EVERY);
-    soonest.map_or(usual, |soonest| soonest.saturating_duration_since(now).min(usual))
+    let wanted = soonest.map_or(usual, |soonest| soonest.saturating_duration_since(now).min(usual));
+    let rest = failed.map_or(Duration::ZERO, |failed| (failed + AFTER_ERROR).saturating_duration_since(now));
+    wanted.max(rest)
 }
 
 fn take_in(target: &Target, metrics: &Metrics, follow: &mut FollowUp, swept: &[Swept]) {
@@ -138,6 +139,15 @@ mod tests {
         assert_eq!(follow.next, Some(due + NEXT_LOOK));
         follow.learn(&[swept(1, SweepOutcome::Dropped)], due + NEXT_LOOK);
         assert_eq!(follow.next, None);
+    }
+
+    #[test]
+    fn a_target_that_fails_is_left_alone_for_a_while_though_something_is_overdue() {
+        let now = Instant::now();
+        let overdue = now.checked_sub(Duration::from_secs(9));
+        assert_eq!(pause(overdue, None, now), Duration::ZERO);
+        assert_eq!(pause(overdue, Some(now), now), AFTER_ERROR);
+        assert_eq!(pause(overdue, Some(now), now + AFTER_ERROR), Duration::ZERO);
     }
 
     #[test]
