@@ -8,10 +8,10 @@ use clap::{ArgGroup, Args};
 use gk_shared::dsn::{PgDsn, SslMode};
 use gk_shared::exit::ExitCode;
 use gk_shared::secret::{FileSecret, MAX_SECRET_FILE, Password, SecretDsn, read_secret_file};
-use tokio_postgres::NoTls;
 
 use super::{Failed, Outcome};
 use crate::bootstrap::{AgentVerifier, BootstrapOptions, SchemaName, psql_script, script};
+use crate::provider::postgres::tls::Tls;
 
 /// The SQL is the same either way; it may be run again at any time.
 #[derive(Debug, Args)]
@@ -71,20 +71,14 @@ fn secret(path: &Path) -> Result<FileSecret, Failed> {
         crate::config::check_secret(path, &file).map_err(|text| Failed::new(ExitCode::Usage, text))?;
         file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
     }
-    read_secret_file(&bytes)
-        .map_err(|error| Failed::new(ExitCode::Usage, format!("{}: {error}", path.display())))
+    read_secret_file(&bytes).map_err(|error| Failed::new(ExitCode::Usage, format!("{}: {error}", path.display())))
 }
 
 async fn apply(dsn: &SecretDsn, options: &BootstrapOptions) -> Outcome {
     let dsn = PgDsn::parse(dsn.expose()).map_err(|error| Failed::new(ExitCode::Usage, error))?;
     let parts = dsn.parts();
-    match parts.sslmode {
-        None | Some(SslMode::Disable | SslMode::Allow | SslMode::Prefer) => {}
-        Some(mode @ (SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull)) => {
-            let text = format!("TLS ({mode}) is not there yet: use `gk-agent bootstrap --print | psql \"…sslmode={mode}\"`");
-            return Err(Failed::new(ExitCode::Usage, text));
-        }
-    }
+    let tls = Tls::new(parts.sslmode.unwrap_or(SslMode::Prefer), None)
+        .map_err(|error| Failed::new(ExitCode::Usage, error))?;
     let mut config = tokio_postgres::Config::new();
     config
         .host(&parts.host)
@@ -93,10 +87,11 @@ async fn apply(dsn: &SecretDsn, options: &BootstrapOptions) -> Outcome {
         .user(&parts.user)
         .password(parts.password.expose())
         .application_name("gk-agent bootstrap")
+        .ssl_mode(tls.wanted())
         .connect_timeout(std::time::Duration::from_secs(5));
     let place = dsn.without_password();
     let (client, connection) = config
-        .connect(NoTls)
+        .connect(tls.connector())
         .await
         .map_err(|error| Failed::new(ExitCode::Unavailable, format!("{place}: {}", told(&error))))?;
     let connection = tokio::spawn(connection);

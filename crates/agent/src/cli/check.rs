@@ -18,7 +18,12 @@ pub(super) fn check(config: &AgentConfig) -> Outcome {
         writeln!(
             out,
             "target         {} = {}@{}:{}/{}, clients are given {}:{}",
-            target.name, target.user, target.host, target.port, target.database, target.advertise_host,
+            target.name,
+            target.user,
+            target.host,
+            target.port,
+            target.database,
+            target.advertise_host,
             target.advertise_port
         )?;
     }

@@ -34,9 +34,5 @@ pub(super) async fn healthcheck(config: &AgentConfig, ready: bool) -> Outcome {
 
 /// An agent that listens on every address is asked on this machine's own.
 fn reachable(listen: SocketAddr) -> SocketAddr {
-    if listen.ip().is_unspecified() {
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port())
-    } else {
-        listen
-    }
+    if listen.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port()) } else { listen }
 }

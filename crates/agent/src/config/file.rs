@@ -15,6 +15,7 @@ use super::safe_file::{FileFault, read_config, read_password, read_token};
 use super::table::{Document, Table};
 use super::{PlaneUrl, PlaneUrlError, TargetConfig, TokenSource};
 use crate::provider::postgres::scram;
+use crate::provider::postgres::tls::Tls;
 
 const KEYS: &[&str] = &["control_plane", "token_file", "slots", "listen", "poll_interval_ms", "[[target]]"];
 const TARGET_KEYS: &[&str] = &[
@@ -25,6 +26,7 @@ const TARGET_KEYS: &[&str] = &[
     "user",
     "password_file",
     "sslmode",
+    "sslrootcert",
     "advertise_host",
     "advertise_port",
     "advertise_sslmode",
@@ -122,7 +124,7 @@ fn target(mut table: Table<'_, '_>, faults: &mut Faults) -> Option<TargetConfig>
     let database = table.text("database", faults).map(|found| found.value);
     let user = table.text("user", faults).map_or("gk_agent".to_owned(), |found| found.value);
     let password = password(&mut table, faults);
-    tls(&mut table, faults);
+    let tls = tls(&mut table, faults);
     let advertise_host = table.text("advertise_host", faults).map_or_else(|| host.clone(), |found| found.value);
     let advertise_port = self::port(&mut table, "advertise_port", faults).unwrap_or(port);
     let advertise_sslmode = table.parsed::<SslMode>("advertise_sslmode", faults).map(|found| found.value);
@@ -136,6 +138,7 @@ fn target(mut table: Table<'_, '_>, faults: &mut Faults) -> Option<TargetConfig>
         database: database?,
         user,
         password,
+        tls: tls?,
         advertise_host,
         advertise_port,
         advertise_sslmode,
@@ -158,10 +161,17 @@ fn password(table: &mut Table<'_, '_>, faults: &mut Faults) -> Option<Password> 
     }
 }
 
-fn tls(table: &mut Table<'_, '_>, faults: &mut Faults) {
-    if let Some(found) = table.parsed::<SslMode>("sslmode", faults)
-        && let Err(text) = super::read::plain_enough(found.value)
-    {
-        faults.add(ErrorCode::ConfigInvalid, found.place, text);
+/// As libpq: TLS where the server offers it, unless the file says more.
+fn tls(table: &mut Table<'_, '_>, faults: &mut Faults) -> Option<Tls> {
+    let roots = table.path("sslrootcert", faults);
+    let mode = table.parsed::<SslMode>("sslmode", faults);
+    let place = mode.as_ref().map(|mode| mode.place.clone()).or(roots.as_ref().map(|roots| roots.place.clone()));
+    let mode = mode.map_or(SslMode::Prefer, |mode| mode.value);
+    match Tls::new(mode, roots.as_ref().map(|roots| roots.value.as_path())) {
+        Ok(tls) => Some(tls),
+        Err(error) => {
+            faults.add(ErrorCode::ConfigInvalid, place.unwrap_or_default(), error.to_string());
+            None
+        }
     }
 }

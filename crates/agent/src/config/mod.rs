@@ -26,6 +26,7 @@ pub use read::load;
 pub(crate) use safe_file::check_secret;
 
 use crate::provider::postgres::scram;
+use crate::provider::postgres::tls::Tls;
 
 /// The port of the agent's own health and metrics.
 pub const DEFAULT_PORT: u16 = 4001;
@@ -89,6 +90,8 @@ pub struct TargetConfig {
     pub user: String,
     /// Its password; none where the server asks for none.
     pub password: Option<Password>,
+    /// How the agent's own connections are protected.
+    pub tls: Tls,
     /// The host that requesters are given.
     pub advertise_host: String,
     /// The port that requesters are given.
@@ -100,7 +103,7 @@ pub struct TargetConfig {
 }
 
 impl TargetConfig {
-    /// A target as the agent and its requesters alike reach it, with the login `gk_agent`.
+    /// A target as the agent and its requesters alike reach it, with the login `gk_agent` and without TLS.
     #[must_use]
     pub fn new(name: TargetName, host: &str, port: u16, database: &str, password: Option<Password>) -> Self {
         Self {
@@ -110,6 +113,7 @@ impl TargetConfig {
             database: database.to_owned(),
             user: "gk_agent".to_owned(),
             password,
+            tls: Tls::off(),
             advertise_host: host.to_owned(),
             advertise_port: port,
             advertise_sslmode: None,

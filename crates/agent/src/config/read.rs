@@ -17,6 +17,7 @@ use super::{
     AgentConfig, DEFAULT_POLL_INTERVAL, DEFAULT_PORT, DEFAULT_SLOTS, PlaneUrl, TargetConfig, TokenSource, passfile,
 };
 use crate::provider::postgres::scram;
+use crate::provider::postgres::tls::Tls;
 
 const DEFAULT_PLANE: &str = "http://127.0.0.1:4000";
 
@@ -95,12 +96,7 @@ fn target(env: &Environment, faults: &mut Faults) -> Option<TargetConfig> {
     let user = env.get("PGUSER").unwrap_or("gk_agent").to_owned();
     // As with libpq: without a database it is the one named like the user.
     let database = env.get("PGDATABASE").unwrap_or(&user).to_owned();
-    if let Some(mode) = env.get("PGSSLMODE") {
-        let checked = mode.parse::<SslMode>().map_err(|error| error.to_string()).and_then(plain_enough);
-        if let Err(text) = checked {
-            faults.add(ErrorCode::ConfigInvalid, "PGSSLMODE", text);
-        }
-    }
+    let tls = tls(env, faults);
     let password = password(env, &passfile::Login { host: &host, port, database: &database, user: &user }, faults);
     Some(TargetConfig {
         name,
@@ -112,6 +108,7 @@ fn target(env: &Environment, faults: &mut Faults) -> Option<TargetConfig> {
         database,
         user,
         password,
+        tls: tls?,
         scram_iterations: scram::DEFAULT_ITERATIONS,
     })
 }
@@ -129,15 +126,12 @@ fn password(env: &Environment, login: &passfile::Login<'_>, faults: &mut Faults)
     }
 }
 
-/// The agent speaks plain text to Postgres so far; what asks for more is refused rather than weakened.
-pub(super) fn plain_enough(mode: SslMode) -> Result<(), String> {
-    match mode {
-        SslMode::Disable | SslMode::Allow | SslMode::Prefer => Ok(()),
-        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Err(format!(
-            "TLS from the agent to Postgres is not there yet, so {mode} cannot be kept: run the agent beside the \
-             database (host = \"127.0.0.1\"), or reach it through a tunnel"
-        )),
-    }
+fn tls(env: &Environment, faults: &mut Faults) -> Option<Tls> {
+    let mode = env.get("PGSSLMODE").map_or(Ok(SslMode::Prefer), str::parse);
+    let made = mode
+        .map_err(|error| error.to_string())
+        .and_then(|mode| Tls::new(mode, env.get("PGSSLROOTCERT").map(Path::new)).map_err(|error| error.to_string()));
+    made.map_err(|text| faults.add(ErrorCode::ConfigInvalid, "PGSSLMODE", text)).ok()
 }
 
 fn refuse_doubles(targets: &[TargetConfig], faults: &mut Faults) {
@@ -155,4 +149,122 @@ fn number(env: &Environment, name: &str, (least, most): (u32, u32), faults: &mut
         faults.add(ErrorCode::ConfigInvalid, name, format!("must be a whole number from {least} to {most}"));
     }
     number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gk_shared::secret::BearerToken;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
+
+    struct Files(tempfile::TempDir);
+
+    impl Files {
+        fn new() -> Self {
+            let files = Self(tempfile::tempdir().expect("a directory"));
+            files.write("token", BearerToken::generate([1; 32]).expose(), 0o600);
+            files.write("password", "s3cret", 0o600);
+            files
+        }
+        fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+            let path = self.path(name);
+            std::fs::write(&path, text).expect("written");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("mode set");
+            path
+        }
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+        fn faults(&self, text: &str) -> Vec<String> {
+            let path = self.write("agent.toml", text, 0o600);
+            let faults = load(Some(&path), &Environment::default()).expect_err("refused");
+            faults.0.iter().map(ToString::to_string).collect()
+        }
+    }
+
+    #[test]
+    fn libpqs_variables_alone_make_one_target() {
+        let files = Files::new();
+        let token = files.path("token");
+        let env = Environment::from([
+            ("GK_TOKEN_FILE", token.to_str().expect("UTF-8")),
+            ("PGHOST", "db.internal"),
+            ("PGPORT", "6432"),
+            ("PGDATABASE", "app"),
+            ("PGPASSWORD", "s3cret"),
+            ("AGENT_PORT", "4999"),
+            ("AGENT_POLL_INTERVAL_MS", "100"),
+        ]);
+        let config = load(None, &env).expect("a configuration");
+        let target = &config.targets[0];
+        assert_eq!((target.name.as_str(), target.host.as_str(), target.port), ("pg-local", "db.internal", 6432));
+        assert_eq!((target.user.as_str(), target.database.as_str()), ("gk_agent", "app"));
+        assert_eq!(target.password, Some(Password::from("s3cret")));
+        assert_eq!(config.control_plane.to_string(), "http://127.0.0.1:4000");
+        assert_eq!(config.listen, Some("127.0.0.1:4999".parse().expect("an address")));
+        assert_eq!(config.poll_interval, Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_file_wins_over_the_environment_and_names_its_secrets_beside_itself() {
+        let files = Files::new();
+        let text = "control_plane = \"https://gk.example.com\"\ntoken_file = \"token\"\nslots = 3\n\
+                    [[target]]\nname = \"one\"\ndatabase = \"app\"\npassword_file = \"password\"\nscram_iterations = 4096\n\
+                    advertise_host = \"db.example.com\"\nadvertise_port = 6000\nadvertise_sslmode = \"verify-full\"\n\
+                    [[target]]\nname = \"two\"\ndatabase = \"shop\"\nport = 5433\n";
+        let path = files.write("agent.toml", text, 0o644);
+        let env =
+            Environment::from([("PGHOST", "elsewhere"), ("GK_TARGET", "x"), ("GK_CONTROL_PLANE", "https://other")]);
+        let config = load(Some(&path), &env).expect("a configuration");
+        assert_eq!(config.control_plane.to_string(), "https://gk.example.com");
+        assert_eq!(config.slots, 3);
+        let [one, two] = &config.targets[..] else { panic!("two targets") };
+        assert_eq!(
+            (one.host.as_str(), one.advertise_host.as_str(), one.advertise_port),
+            ("127.0.0.1", "db.example.com", 6000)
+        );
+        assert_eq!((one.password.is_some(), two.password.is_some()), (true, false));
+        assert_eq!((two.port, two.advertise_port), (5433, 5433));
+    }
+
+    #[test]
+    fn each_fault_is_told_with_its_line_and_none_hides_another() {
+        let files = Files::new();
+        files.write("open", "s3cret", 0o644);
+        let told = files.faults(
+            "token_file = \"token\"\nslots = \"many\"\nlisten = \"here\"\npoll = 3\n\n\
+             [[target]]\nname = \"a\"\ndatabase = \"\"\npassword_file = \"open\"\n\
+             [[target]]\nname = \"a\"\ndatabase = \"app\"\nsslmode = \"strict\"\n",
+        );
+        let expected = [
+            ":2: slots: must be a whole number",
+            ":3: listen: ",
+            ":4: poll: is not a setting",
+            ":8: target.database: must not be empty",
+            ":9: target.password_file: ",
+            ":13: target.sslmode: ",
+        ];
+        for part in expected {
+            assert!(told.iter().any(|fault| fault.contains(part)), "{part} is not in {told:#?}");
+        }
+        assert!(told.iter().any(|fault| fault.contains("[unsafe_config]")), "{told:#?}");
+        assert!(!format!("{told:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn two_targets_of_one_name_and_broken_syntax_are_refused() {
+        let files = Files::new();
+        let target = "[[target]]\nname = \"a\"\ndatabase = \"app\"\n";
+        let told = files.faults(&format!("token_file = \"token\"\n{target}{target}"));
+        assert!(told.iter().any(|fault| fault.contains("two targets are named a")), "{told:?}");
+        assert!(files.faults("token_file = \"token\n")[0].contains("agent.toml:1: syntax"));
+        assert!(files.faults("target = 3\ntoken_file = \"token\"\n")[0].contains("write it as [[target]]"));
+    }
+
+    #[test]
+    fn a_missing_token_names_both_ways_to_give_one() {
+        let faults = load(None, &Environment::default()).expect_err("refused");
+        assert!(faults.to_string().contains("token_file or GK_TOKEN_FILE"), "{faults}");
+    }
 }

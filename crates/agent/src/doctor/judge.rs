@@ -53,7 +53,12 @@ fn pack(target: &str, ours: &RolePack, there: &[TargetPack]) -> Check {
     };
     if found.digest != ours.digest {
         let text = format!("{} is there with other SQL ({} instead of {})", ours.version, found.digest, ours.digest);
-        return Check::finding(target, &name, text, "bring agent and target to the same release, or release a new version of the pack");
+        return Check::finding(
+            target,
+            &name,
+            text,
+            "bring agent and target to the same release, or release a new version of the pack",
+        );
     }
     match &found.fault {
         Some(fault) => Check::finding(target, &name, fault.as_str(), BOOTSTRAP),
@@ -83,7 +88,12 @@ pub(super) fn plane(url: &str, beat: Beat, checks: &mut Vec<Check>) {
             }
         }
         Err(ApiError::Refused(problem)) => {
-            checks.push(Check::finding(PLANE, "reachable", format!("{url}: {} ({})", problem.detail, problem.code), problem.hint));
+            checks.push(Check::finding(
+                PLANE,
+                "reachable",
+                format!("{url}: {} ({})", problem.detail, problem.code),
+                problem.hint,
+            ));
         }
         Err(error @ (ApiError::Unreachable(_) | ApiError::Malformed(_))) => {
             let mend = "start it, or correct control_plane in the agent's configuration";

@@ -29,7 +29,13 @@ pub struct Check {
 
 impl Check {
     fn well(subject: &str, name: &str, detail: impl Into<String>) -> Self {
-        Self { subject: subject.to_owned(), name: name.to_owned(), ok: true, detail: detail.into(), mend: String::new() }
+        Self {
+            subject: subject.to_owned(),
+            name: name.to_owned(),
+            ok: true,
+            detail: detail.into(),
+            mend: String::new(),
+        }
     }
 
     fn finding(subject: &str, name: &str, detail: impl Into<String>, mend: impl Into<String>) -> Self {

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod error;
 pub mod postgres;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -43,25 +44,33 @@ pub trait DatabaseProvider: Send + Sync {
 }
 
 /// Until when a caller holds its job; an act on a target must not come into force later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadline(Instant);
+///
+/// Clones share one end: who renews the lease moves it for whoever works on the job.
+#[derive(Debug, Clone)]
+pub struct Deadline(Arc<Mutex<Instant>>);
 
 impl Deadline {
     /// `lease` from now.
     #[must_use]
     pub fn after(lease: Duration) -> Self {
-        Self(Instant::now() + lease)
+        Self(Arc::new(Mutex::new(Instant::now() + lease)))
+    }
+
+    /// The lease was renewed: `lease` from now.
+    pub fn renew(&self, lease: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + lease;
     }
 
     /// How long is left.
     #[must_use]
-    pub fn left(self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
+    pub fn left(&self) -> Duration {
+        let end = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        end.saturating_duration_since(Instant::now())
     }
 
     /// Whether nothing is left.
     #[must_use]
-    pub fn over(self) -> bool {
+    pub fn over(&self) -> bool {
         self.left().is_zero()
     }
 }

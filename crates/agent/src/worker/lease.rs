@@ -29,7 +29,7 @@ pub(super) struct Lost;
 pub(super) async fn while_held<T>(
     api: &PlaneClient,
     held: &Held,
-    deadline: Deadline,
+    deadline: &Deadline,
     work: impl Future<Output = T>,
 ) -> Result<T, Lost> {
     tokio::select! {
@@ -40,12 +40,12 @@ pub(super) async fn while_held<T>(
 }
 
 /// Renews until the lease is lost.
-async fn keep(api: &PlaneClient, held: &Held, mut deadline: Deadline) -> Lost {
+async fn keep(api: &PlaneClient, held: &Held, deadline: &Deadline) -> Lost {
     let renewal = RenewJob { lease_token: held.token.clone(), generation: held.generation };
     loop {
         tokio::time::sleep(EVERY.min(deadline.left() / 2)).await;
         match api.renew(held.job, &renewal, &held.correlation).await {
-            Ok(renewed) => deadline = Deadline::after(Duration::from_millis(renewed.lease_ms)),
+            Ok(renewed) => deadline.renew(Duration::from_millis(renewed.lease_ms)),
             Err(error) if error.is_stale() => {
                 tracing::info!(job = %held.job, "the lease is lost; the job is dropped");
                 return Lost;

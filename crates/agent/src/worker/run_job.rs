@@ -45,8 +45,9 @@ async fn run_leased(worker: Worker, leased: LeasedJob) {
     let LeasedJob { job, lease_token, generation, .. } = leased;
     let kind = kind_of(&job);
     let held = Held { job: job.id(), token: lease_token, generation, correlation: job.correlation_id().to_owned() };
-    let act = Act { session: job.session(), generation, deadline, correlation: held.correlation.clone() };
-    let worked = while_held(&worker.api, &held, deadline, work(&worker, &job, act)).await;
+    let act =
+        Act { session: job.session(), generation, deadline: deadline.clone(), correlation: held.correlation.clone() };
+    let worked = while_held(&worker.api, &held, &deadline, work(&worker, &job, act)).await;
     let outcome = match worked {
         Ok(Some(outcome)) => outcome,
         // Somebody else's by now: nothing is reported, and the next claim brings what is wanted.
@@ -54,7 +55,7 @@ async fn run_leased(worker: Worker, leased: LeasedJob) {
     };
     worker.metrics.job(kind, word_of(&outcome), begun.elapsed());
     tracing::info!(kind, outcome = word_of(&outcome), ms = begun.elapsed().as_millis(), "job done");
-    report(&worker, &held, outcome, deadline).await;
+    report(&worker, &held, outcome, &deadline).await;
 }
 
 /// Does the job; `None` if it turned out to be an old one.
@@ -135,7 +136,7 @@ fn refused(code: ErrorCode, message: String, retryable: bool) -> JobOutcome {
 }
 
 /// Reports until it is taken or the lease is over. A repeat is harmless.
-async fn report(worker: &Worker, held: &Held, outcome: JobOutcome, deadline: Deadline) {
+async fn report(worker: &Worker, held: &Held, outcome: JobOutcome, deadline: &Deadline) {
     let result = CompleteJob { lease_token: held.token.clone(), generation: held.generation, outcome };
     loop {
         match worker.api.complete(held.job, &result, &held.correlation).await {

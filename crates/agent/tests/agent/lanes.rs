@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gk_agent::Metrics;
@@ -48,22 +48,20 @@ async fn a_dead_target_stalls_no_other() {
     for job in lost.iter().chain(&unheard) {
         plane.queue(job, 1);
     }
-    let begun = Instant::now();
-    for _ in 0..4 {
-        let session = Session::new();
-        session.minted(&plane, 600).await;
-        let revoke = session.revoke();
-        plane.queue(&revoke, 2);
-        assert!(matches!(plane.outcome(&revoke).await, JobOutcome::Ended { dropped: true, .. }));
-    }
-    // A connection to the dead one takes five seconds to give up on; four whole lives must not have waited for that.
-    assert!(begun.elapsed() < Duration::from_millis(4800), "{:?}", begun.elapsed());
+    // Giving up on the dead target takes five seconds a connection; a whole life beside it does not wait for that.
+    let session = Session::new();
+    session.minted(&plane, 600).await;
+    let revoke = session.revoke();
+    plane.queue(&revoke, 2);
+    assert!(matches!(plane.outcome(&revoke).await, JobOutcome::Ended { dropped: true, .. }));
+    assert_eq!(plane.script().results.len(), 2, "none of the others was given up on yet");
     let outcome = plane.outcome(&lost[0]).await;
     let JobOutcome::Refused { error } = outcome else { panic!("{outcome:?}") };
     assert_eq!((error.code.as_str(), error.retryable), ("target_unreachable", true));
     eventually(SOON, "the dead target is left out of claims", async || {
         let script = plane.script();
-        let left_out = script.claims.iter().any(|claim| claim.except_targets.iter().any(|name| name.as_str() == "dead"));
+        let left_out =
+            script.claims.iter().any(|claim| claim.except_targets.iter().any(|name| name.as_str() == "dead"));
         if left_out { Ok(()) } else { Err("it is not") }
     })
     .await;
@@ -88,10 +86,9 @@ async fn an_end_does_not_wait_behind_beginnings() {
     })
     .await;
     let revoke = session.revoke();
-    let begun = Instant::now();
     plane.queue(&revoke, 2);
     assert!(matches!(plane.outcome(&revoke).await, JobOutcome::Ended { dropped: true, .. }));
-    assert!(begun.elapsed() < Duration::from_millis(2500), "{:?}", begun.elapsed());
+    assert_eq!(plane.script().results.len(), 2, "the beginnings still hold their slots");
     let claims = plane.script().claims.clone();
     assert!(claims.iter().all(|claim| claim.create_slots <= 8 && claim.revoke_slots <= 64));
     assert!(claims.iter().all(|claim| claim.create_slots == 0 || claim.revoke_slots == 0), "a long poll a lane");

@@ -22,3 +22,4 @@ mod lanes;
 mod life;
 mod plane;
 mod program;
+mod tls;

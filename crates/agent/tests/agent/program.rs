@@ -112,7 +112,8 @@ async fn a_bootstrap_is_printed_for_psql_and_gives_the_login_its_password() {
     pg.superuser("app").await.batch_execute("CREATE TABLE orders AS SELECT 1 AS id").await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let password = secret(dir.path(), "password", AGENT_PASSWORD);
-    let printed = output(&["bootstrap", "--print", "--schema", "public", "--agent-password-file", password.to_str().unwrap()]);
+    let printed =
+        output(&["bootstrap", "--print", "--schema", "public", "--agent-password-file", password.to_str().unwrap()]);
     assert!(printed.status.success(), "{}", text(&printed.stderr));
     assert!(!text(&printed.stdout).contains(AGENT_PASSWORD), "a verifier only");
     let script = dir.path().join("bootstrap.sql");
@@ -155,7 +156,10 @@ async fn the_doctor_names_what_is_missing_and_the_sql_that_mends_it() {
     let config = config.to_str().unwrap();
     let admin = pg.superuser("app").await;
     admin.batch_execute("REVOKE pg_signal_backend FROM gk_owner").await.unwrap();
-    admin.batch_execute("SELECT gk.pack_enable('app_write', version, false) FROM gk.packs() WHERE name = 'app_write'").await.unwrap();
+    admin
+        .batch_execute("SELECT gk.pack_enable('app_write', version, false) FROM gk.packs() WHERE name = 'app_write'")
+        .await
+        .unwrap();
 
     let found = output(&["--config", config, "doctor", "--json"]);
     assert_eq!(found.status.code(), Some(10), "{}", text(&found.stderr));
@@ -190,10 +194,8 @@ async fn the_agent_says_whether_it_lives_and_is_ready() {
     };
     assert_eq!(health(false), Some(9), "nothing runs yet");
     let mut child = agent(&["--config", config, "run"]).env("AGENT_PORT", &port).stderr(Stdio::null()).spawn().unwrap();
-    eventually(SOON, "the agent is ready", async || {
-        if health(true) == Some(0) { Ok(()) } else { Err("it is not") }
-    })
-    .await;
+    eventually(SOON, "the agent is ready", async || if health(true) == Some(0) { Ok(()) } else { Err("it is not") })
+        .await;
     assert_eq!(health(false), Some(0));
     let session = Session::new();
     session.minted(&plane, 600).await;
@@ -209,7 +211,7 @@ fn a_bad_configuration_is_refused_with_every_fault_and_its_line() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.toml");
     let bad = "control_plane = \"http://gk.example.com\"\ntoken_file = \"none\"\nslot = 3\n\n[[target]]\nname = \"a b\"\n\
-               port = 99999\nsslmode = \"verify-full\"\n";
+               port = 99999\nsslmode = \"verify-ca\"\n";
     fs::write(&path, bad).unwrap();
     let refused = output(&["--config", path.to_str().unwrap(), "config", "check"]);
     assert_eq!(refused.status.code(), Some(2));
@@ -223,7 +225,7 @@ fn a_bad_configuration_is_refused_with_every_fault_and_its_line() {
         "agent.toml:5: target.database: every target needs",
         "agent.toml:6: target.name:",
         "agent.toml:7: target.port: must be a whole number from 1 to 65535",
-        "agent.toml:8: target.sslmode: TLS from the agent to Postgres is not there yet",
+        "agent.toml:8: target.sslmode: verify-ca is not offered",
     ] {
         assert!(told.contains(expected), "{expected} is not in:\n{told}");
     }

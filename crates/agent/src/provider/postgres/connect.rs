@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::config::TargetConfig;
 use crate::provider::error::{Failure, ProviderError};
@@ -54,7 +53,8 @@ impl Pools {
 
 fn pool(target: &TargetConfig, size: usize) -> Pool {
     let config = settings(target, &target.database, Purpose::Helpers);
-    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let manager =
+        Manager::from_config(config, target.tls.connector(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)
         .max_size(size)
         .runtime(Runtime::Tokio1)
@@ -79,7 +79,7 @@ fn settings(target: &TargetConfig, database: &str, purpose: Purpose) -> tokio_po
         .user(&target.user)
         .application_name("gk-agent")
         .options(options)
-        .ssl_mode(SslMode::Disable)
+        .ssl_mode(target.tls.wanted())
         .connect_timeout(CONNECT_TIMEOUT)
         .keepalives(true)
         .keepalives_idle(Duration::from_secs(5))
@@ -95,7 +95,7 @@ fn settings(target: &TargetConfig, database: &str, purpose: Purpose) -> tokio_po
 /// Opens one connection outside the pools; it closes when the client is dropped.
 pub(super) async fn open(target: &TargetConfig, database: &str, purpose: Purpose) -> Result<Client, ProviderError> {
     let config = settings(target, database, purpose);
-    let opened = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
+    let opened = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(target.tls.connector())).await;
     let (client, connection) =
         opened.map_err(|_| ProviderError::new(Failure::Unreachable, "no connection within 5 s"))??;
     tokio::spawn(async move {

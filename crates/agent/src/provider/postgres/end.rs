@@ -59,7 +59,7 @@ pub(super) async fn end(target: &PostgresTarget, request: &EndRequest) -> Result
     let act = &request.act;
     let begun = Instant::now();
     let reaped = loop {
-        let budget = Budget { time: PATIENCE, deadline: act.deadline };
+        let budget = Budget { time: PATIENCE, deadline: act.deadline.clone() };
         match retrying(budget, || disarm(target, act)).await.map_err(not_about_packs)? {
             Disarmed::Gone => return Ok(Ended::Dropped),
             Disarmed::Yes(reaped) => break reaped,
@@ -159,7 +159,7 @@ async fn finish(target: &PostgresTarget, act: &Act, first: Reaped) -> Result<End
             }
         };
         tokio::time::sleep(wait).await;
-        let budget = Budget { time: PATIENCE, deadline: act.deadline };
+        let budget = Budget { time: PATIENCE, deadline: act.deadline.clone() };
         reaped = retrying(budget, || kill_and_reap(target, act)).await?;
     }
 }

@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const SQL: &str = "-- provider::extend\nSELECT valid_until FROM gk.extend($1, $2, $3, $4)";
 
 pub(super) async fn extend(target: &PostgresTarget, request: &ExtendRequest) -> Result<Timestamp, ProviderError> {
-    let budget = Budget { time: PATIENCE, deadline: request.act.deadline };
-    let now = retrying(budget, || target.read_clock(&target.pools.urgent)).await?;
+    let budget = Budget { time: PATIENCE, deadline: request.act.deadline.clone() };
+    let now = retrying(budget.clone(), || target.read_clock(&target.pools.urgent)).await?;
     let until =
         now.checked_add(request.ttl).map_err(|error| ProviderError::new(Failure::Refused, error.to_string()))?;
     retrying(budget, || call(target, request, until)).await.map_err(not_about_packs)
@@ -29,7 +29,7 @@ async fn call(target: &PostgresTarget, request: &ExtendRequest, until: Timestamp
         Some(now) => now,
         None => target.read_clock(&target.pools.urgent).await?,
     };
-    let not_after = not_after(now, act.deadline)?;
+    let not_after = not_after(now, &act.deadline)?;
     let client = target.pools.urgent.get().await?;
     let session = act.session.to_string();
     let params = [

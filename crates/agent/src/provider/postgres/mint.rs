@@ -26,7 +26,7 @@ const SQL: &str = "-- provider::mint\n\
 
 pub(super) async fn mint(target: &PostgresTarget, request: &MintRequest) -> Result<Minted, ProviderError> {
     let (password, verifier) = fresh_secret(target.config.scram_iterations).await?;
-    let budget = Budget { time: PATIENCE, deadline: request.act.deadline };
+    let budget = Budget { time: PATIENCE, deadline: request.act.deadline.clone() };
     let (named, valid_until) = retrying(budget, || attempt(target, request, &verifier)).await?;
     let role = request.act.session.role_name();
     if named != role.as_str() {
@@ -75,7 +75,7 @@ async fn call(
         Some(now) => now,
         None => target.read_clock(&target.pools.work).await?,
     };
-    let not_after = not_after(now, act.deadline)?;
+    let not_after = not_after(now, &act.deadline)?;
     let client = target.pools.work.get().await?;
     let rows = query_as(
         &client,

@@ -13,6 +13,7 @@ mod retry;
 pub mod scram;
 pub(crate) mod sqlstate;
 mod sweep;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 
@@ -144,7 +145,7 @@ fn one(rows: Vec<Row>) -> Result<Row, ProviderError> {
 }
 
 /// The lease's end by the target's clock. What the claim's answer spent on its way is taken off.
-fn not_after(now: Timestamp, deadline: Deadline) -> Result<Timestamp, ProviderError> {
+fn not_after(now: Timestamp, deadline: &Deadline) -> Result<Timestamp, ProviderError> {
     let left = deadline.left().saturating_sub(LEASE_MARGIN);
     if left.is_zero() {
         return Err(ProviderError::new(Failure::PastLease, "the lease is over"));

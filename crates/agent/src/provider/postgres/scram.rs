@@ -44,9 +44,8 @@ fn salted_password(password: &[u8], salt: [u8; 16], iterations: u32) -> [u8; 32]
 }
 
 /// SHA-256 before its first block.
-const START: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-];
+const START: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// SHA-256 after HMAC's key block.
 fn keyed(key: &[u8], pad: u8) -> [u32; 8] {

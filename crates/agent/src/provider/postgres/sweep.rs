@@ -1,5 +1,6 @@
 //! Sweep: ends what is over by the target's clock. The target decides all of it; nobody else is asked.
 
+use futures_util::future::join;
 use tokio_postgres::types::Type;
 
 use super::elsewhere::clean_elsewhere;
@@ -10,11 +11,19 @@ use crate::provider::{SweepOutcome, Swept};
 
 const SQL: &str = "-- provider::sweep\nSELECT session, outcome, detail FROM gk.sweep($1)";
 
+/// Connections of ours whose role is gone: somebody dropped it by hand, or the server lost a commit.
+const ZOMBIES: &str = "-- provider::sweep zombies\nSELECT session FROM gk.zombies() WHERE signalled";
+
 pub(super) async fn sweep(target: &PostgresTarget, limit: i32) -> Result<Vec<Swept>, ProviderError> {
     let client = target.pools.urgent.get().await?;
-    let rows = query(&client, SQL, &[(&limit, Type::INT4)]).await?;
+    let (rows, zombies) = join(query(&client, SQL, &[(&limit, Type::INT4)]), query(&client, ZOMBIES, &[])).await;
+    let (rows, zombies) = (rows?, zombies?);
     drop(client);
     let mut swept = Vec::with_capacity(rows.len());
+    for row in zombies {
+        let Some(session) = session_in(&row, "session")? else { continue };
+        swept.push(Swept { session, outcome: SweepOutcome::Killed, detail: "its role was gone already".to_owned() });
+    }
     for row in rows {
         let (outcome, detail): (String, String) = (row.try_get("outcome")?, row.try_get("detail")?);
         let Some(session) = session_in(&row, "session")? else { continue };
