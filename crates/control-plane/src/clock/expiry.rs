@@ -19,10 +19,11 @@ const SHORTEST: Duration = Duration::from_millis(2);
 const TIDY: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(ledger: Ledger, stop: CancellationToken) {
-    let (mut passes, mut rounds) = (Trouble::default(), Trouble::default());
+    let (mut passes, mut rounds, mut late) = (Trouble::default(), Trouble::default(), Trouble::default());
     let mut tidied: Option<Instant> = None;
     loop {
         let sleep = passes.note("expiry", pass(&ledger).await).unwrap_or(SCAN);
+        late.note("late audit events", scan::log_late(&ledger).await);
         if tidied.is_none_or(|last| last.elapsed() >= TIDY) {
             rounds.note("housekeeping", scan::tidy(&ledger).await);
             tidied = Some(Instant::now());

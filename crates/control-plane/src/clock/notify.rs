@@ -111,9 +111,7 @@ async fn connect(config: &LedgerConfig) -> Result<(Client, Heard, i32), StoreErr
     Ok((client, heard, row.try_get(0)?))
 }
 
-async fn answer<T>(
-    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, StoreError> {
+async fn answer<T>(statement: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
     match tokio::time::timeout(ANSWER, statement).await {
         Ok(answered) => Ok(answered?),
         Err(late) => Err(StoreError::Unavailable(Box::new(late))),

@@ -65,8 +65,7 @@ const UPSERT: &str = "-- actors::upsert
 
 /// Finds the actor or makes it, and brings groups and e-mail up to date.
 pub(super) async fn upsert(tx: &AuditedTx, spec: &ActorSpec) -> Result<ActorId, StoreError> {
-    let groups: Option<Vec<&str>> =
-        spec.groups.as_ref().map(|groups| groups.iter().map(GroupName::as_str).collect());
+    let groups: Option<Vec<&str>> = spec.groups.as_ref().map(|groups| groups.iter().map(GroupName::as_str).collect());
     let fresh: ActorId = tx.fresh();
     let (kind, name) = (spec.kind.as_str(), spec.name.as_str());
     let params: [&(dyn ToSql + Sync); 6] =

@@ -31,6 +31,7 @@ pub mod agents;
 pub mod audit;
 pub mod cleanup;
 mod error;
+mod event;
 pub mod jobs;
 mod ledger;
 mod migrate;
@@ -46,7 +47,8 @@ pub mod tokens;
 mod tx;
 
 pub use error::StoreError;
+pub use event::{Event, Origin};
 pub use ledger::{Lane, Ledger, PoolUse};
 pub use migrate::{Migrated, check_schema, known_version, migrate};
 pub use random::{FreshId, Randomness, SystemRandomness};
-pub use tx::{AuditedTx, Event, Origin, Recorded};
+pub use tx::{AuditedTx, Recorded};

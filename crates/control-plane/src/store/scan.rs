@@ -5,17 +5,19 @@
 
 use std::time::Duration;
 
+use gk_shared::audit::AuditAction;
 use gk_shared::ids::{JobId, SessionId, TargetId};
 use gk_shared::problem::ErrorCode;
 use gk_shared::session::EndReason;
 use gk_shared::wire::session::SessionFailure;
+use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::row::Reader;
-use super::sessions::end::{Guard, Why, want_absent_if};
-use super::{Lane, Ledger, Origin, StoreError};
+use super::sessions::end::{self, Guard, Why};
+use super::{Event, Lane, Ledger, Origin, StoreError};
 use crate::wakeups::Wake;
 
 /// Sessions of one pass; a full one is followed by the next at once.
@@ -63,12 +65,7 @@ async fn end_all(ledger: &Ledger, sql: &str, (guard, why): (Guard, Why)) -> Resu
     if ids.is_empty() {
         return Ok(0);
     }
-    let mut tx = ledger.begin(Lane::Ending, Origin::system()).await?;
-    let (ended, events) = want_absent_if(&mut tx, &ids, &why, guard).await?;
-    if let Some(recorded) = tx.record_all(events) {
-        recorded.commit().await?;
-    }
-    Ok(ended)
+    end::end_all(ledger, &Origin::system(), &ids, (&why, guard)).await
 }
 
 fn ids(rows: &[Row]) -> Result<Vec<SessionId>, StoreError> {
@@ -107,6 +104,41 @@ async fn requeue(ledger: &Ledger) -> Result<usize, StoreError> {
         ledger.wakeups().wake(Wake::Jobs(target));
     }
     Ok(rows.len())
+}
+
+const LATE_EVENTS: &str = "-- scan::late_events
+    UPDATE sessions SET end_unlogged = false WHERE id IN (
+        SELECT id FROM sessions WHERE end_unlogged ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING id, correlation_id, end_reason, ended_by, end_wanted_at";
+const ANY_LATE: &str = "-- scan::any_late_events
+    SELECT id FROM sessions WHERE end_unlogged LIMIT 1";
+
+/// Writes the events of ends that were carried out while the log could not be written.
+///
+/// # Errors
+/// The ledger's own trouble, above all that the log still cannot be written.
+pub async fn log_late(ledger: &Ledger) -> Result<usize, StoreError> {
+    if ledger.query(ANY_LATE, &[]).await?.is_empty() {
+        return Ok(0);
+    }
+    let tx = ledger.begin(Lane::Normal, Origin::system()).await?;
+    let rows = tx.query(LATE_EVENTS, &[&BATCH]).await?;
+    let events = rows.iter().map(late_event).collect::<Result<Vec<_>, _>>()?;
+    if let Some(recorded) = tx.record_all(events) {
+        recorded.commit().await?;
+    }
+    Ok(rows.len())
+}
+
+fn late_event(row: &Row) -> Result<Event, StoreError> {
+    let row = Reader::new(row, "session");
+    let id = row.id("id", SessionId::from_uuid)?;
+    Ok(Event::new(AuditAction::SessionEnding, id)
+        .because_of(row.get("correlation_id")?)
+        .fact("late", "the log could not be written when it ended")
+        .fact("by", row.get::<&str>("ended_by")?)
+        .fact("reason", row.get::<&str>("end_reason")?)
+        .fact("wanted_at", row.get::<Timestamp>("end_wanted_at")?))
 }
 
 const NEXT: &str = "-- scan::next_end

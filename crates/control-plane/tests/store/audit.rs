@@ -1,8 +1,8 @@
 //! The audit log: nothing changes without it, nobody changes it, and its chain verifies.
 
 use gk_control_plane::store::audit::{self, AuditFilter, Patience};
-use gk_control_plane::store::sessions::{self, CreateRefused};
-use gk_control_plane::store::{Event, Origin, StoreError, agents};
+use gk_control_plane::store::sessions::{self, CreateRefused, EndOutcome};
+use gk_control_plane::store::{Event, Origin, StoreError, agents, scan};
 use gk_shared::audit::{AuditAction, AuditEvent, AuditFinding, AuditRecord, Head, Verifier};
 use gk_shared::problem::ErrorCode;
 use std::time::Duration;
@@ -131,6 +131,29 @@ async fn no_audit_no_grant() {
     assert!(matches!(read, Err(StoreError::AuditUnavailable(_))), "{read:?}");
     books.force(&format!("GRANT INSERT ON audit_events TO {OWNER}")).await;
     books.create(&ada).await;
+}
+
+#[tokio::test]
+async fn ending_goes_on_without_the_log_and_the_event_follows() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (revoked, _) = books.ready(&ada, &agent).await;
+    let (expired, _) = books.ready(&ada, &agent).await;
+    books.force(&format!("REVOKE INSERT ON audit_events FROM {OWNER}")).await;
+    assert!(matches!(books.revoke(&ada, revoked.id).await, EndOutcome::Ending(_)));
+    let expire = format!("UPDATE sessions SET expires_at = now() WHERE id = '{}'", expired.id.uuid());
+    books.force(&expire).await;
+    assert_eq!(scan::run(&books.ledger).await.expect("scans").expired, 1);
+    let leases = books.claim(&agent).await;
+    assert_eq!(leases.len(), 2, "the agent is asked, log or no log");
+    assert_eq!(scan::log_late(&books.ledger).await.expect_err("still not").code(), ErrorCode::AuditUnavailable);
+    books.force(&format!("GRANT INSERT ON audit_events TO {OWNER}")).await;
+    assert_eq!(scan::log_late(&books.ledger).await.expect("writes"), 2);
+    assert_eq!(scan::log_late(&books.ledger).await.expect("has nothing left"), 0);
+    for (session, lease) in [(revoked.id, &leases[0]), (expired.id, &leases[1])] {
+        assert_eq!(books.events("session.ending", session).await, 1);
+        assert_eq!(books.result(&agent, lease, ended()).await, crate::support::TAKEN);
+    }
 }
 
 /// The other half of this promise is the type: [`gk_control_plane::store::AuditedTx`] has no commit.

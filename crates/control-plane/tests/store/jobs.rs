@@ -85,7 +85,8 @@ async fn a_waiting_agent_gets_a_job_as_soon_as_there_is_one() {
     let books = Books::open().await;
     let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
     let ledger = books.ledger.clone();
-    let waiting = tokio::spawn(async move { jobs::claim(&ledger, &agent, &slots(1, 1, 20_000)).await.expect("claims") });
+    let waiting =
+        tokio::spawn(async move { jobs::claim(&ledger, &agent, &slots(1, 1, 20_000)).await.expect("claims") });
     let session = books.create(&ada).await;
     let jobs = tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("in time").expect("does not panic");
     assert_eq!(jobs[0].job.session(), session.id);

@@ -126,7 +126,8 @@ async fn a_role_that_no_session_explains_is_told_once_and_shown_until_it_is_gone
     let agent = books.agent("a1").await;
     let stranger = SessionId::from_parts(1_700_000_000_000, [5; 10]);
     for _ in 0..3 {
-        let answer = report(&books, &agent, look(vec![role(stranger, RoleState::Orphan), role(stranger, RoleState::Minted)]));
+        let answer =
+            report(&books, &agent, look(vec![role(stranger, RoleState::Orphan), role(stranger, RoleState::Minted)]));
         let answer = answer.await;
         assert!(answer.intents.is_empty() && answer.unknown.contains(&stranger));
     }

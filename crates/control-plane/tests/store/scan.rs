@@ -84,7 +84,9 @@ async fn the_clocks_end_a_session_within_a_moment_of_its_end_and_link_the_log() 
     })
     .await;
     stop.cancel();
-    tokio::time::timeout(Duration::from_secs(10), async { (clocks.join().await, theirs.join().await) }).await.expect("stop");
+    tokio::time::timeout(Duration::from_secs(10), async { (clocks.join().await, theirs.join().await) })
+        .await
+        .expect("stop");
 }
 
 #[tokio::test]
@@ -137,6 +139,7 @@ async fn clean_up_names_what_is_left_says_what_is_dangerous_and_tries_again_at_o
     books.revoke(&ada, harmless.id).await;
     let lease = books.claim_one(&agent).await;
     books.result(&agent, &lease, stuck("owns a table in database x")).await;
+    books.force("UPDATE jobs SET run_at = now() + interval '1 hour' WHERE state = 'queued'").await;
     let (dangerous, _) = books.ready(&ada, &agent).await;
     books.revoke(&ada, dangerous.id).await;
     assert!(check(Duration::from_secs(60)).await.findings.is_empty(), "not for so long yet");

@@ -223,9 +223,8 @@ async fn an_extension_moves_the_end_when_the_target_has_moved_it_and_never_past_
         ceiling: Ttl::from_minutes(ceiling).expect("is a ttl"),
         note: None,
     };
-    let extend = async |wish| {
-        sessions::extend(&books.ledger, Origin::actor("ada", request()), &wish).await.expect("answers")
-    };
+    let extend =
+        async |wish| sessions::extend(&books.ledger, Origin::actor("ada", request()), &wish).await.expect("answers");
     assert!(matches!(extend(ask(60, 30)).await, ExtendOutcome::TooLong { .. }));
     assert!(matches!(extend(ask(60, 120)).await, ExtendOutcome::Asked(_)));
     assert!(matches!(extend(ask(60, 120)).await, ExtendOutcome::UnderWay(_)));

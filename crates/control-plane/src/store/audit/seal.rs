@@ -141,9 +141,7 @@ fn links(rows: &[Row]) -> Result<Links, StoreError> {
 /// Hash of the last link, or what the first one links to.
 fn stored(row: &Reader<'_>) -> Result<Hash, StoreError> {
     let hash: Option<&[u8]> = row.get("hash")?;
-    hash.map_or_else(|| Ok(Hash::genesis()), |hash| {
-        hash.try_into().map(Hash).map_err(|error| row.bad("hash", error))
-    })
+    hash.map_or_else(|| Ok(Hash::genesis()), |hash| hash.try_into().map(Hash).map_err(|error| row.bad("hash", error)))
 }
 
 async fn write(tx: &deadpool_postgres::Transaction<'_>, link: &Statement, links: &Links) -> Result<(), StoreError> {

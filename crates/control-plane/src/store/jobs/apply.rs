@@ -81,15 +81,8 @@ const READY: &str = concat!(
 async fn ready(tx: AuditedTx, job: &Locked, expires_at: Timestamp, sealed: &str) -> Result<Recorded, StoreError> {
     let generation = job.held.lease_generation;
     let ttl = f64::from(job.ttl_seconds);
-    let params: [&(dyn ToSql + Sync); 7] = [
-        &job.job.uuid(),
-        &job.digest.as_slice(),
-        &job.session.uuid(),
-        &generation,
-        &sealed,
-        &expires_at,
-        &ttl,
-    ];
+    let params: [&(dyn ToSql + Sync); 7] =
+        [&job.job.uuid(), &job.digest.as_slice(), &job.session.uuid(), &generation, &sealed, &expires_at, &ttl];
     tx.query(READY, &params).await?;
     let event = Event::new(AuditAction::SessionCreated, job.session)
         .fact("target", &job.target_name)
@@ -110,7 +103,8 @@ async fn extended(tx: AuditedTx, job: &Locked, expires_at: Timestamp) -> Result<
     let params: [&(dyn ToSql + Sync); 5] =
         [&job.job.uuid(), &job.digest.as_slice(), &job.session.uuid(), &expires_at, &ttl];
     tx.query(EXTENDED, &params).await?;
-    let event = Event::new(AuditAction::SessionExtended, job.session).fact("step", "done").fact("expires_at", expires_at);
+    let event =
+        Event::new(AuditAction::SessionExtended, job.session).fact("step", "done").fact("expires_at", expires_at);
     Ok(tx.record(event.because_of(&job.correlation)))
 }
 
@@ -148,14 +142,8 @@ async fn cut(
     (dropped, blocked): (bool, Option<String>),
     retry_in: Duration,
 ) -> Result<Recorded, StoreError> {
-    let params: [&(dyn ToSql + Sync); 6] = [
-        &job.job.uuid(),
-        &job.digest.as_slice(),
-        &job.session.uuid(),
-        &dropped,
-        &blocked,
-        &retry_in.as_secs_f64(),
-    ];
+    let params: [&(dyn ToSql + Sync); 6] =
+        [&job.job.uuid(), &job.digest.as_slice(), &job.session.uuid(), &dropped, &blocked, &retry_in.as_secs_f64()];
     tx.query(CUT, &params).await?;
     let event = |action| Event::new(action, job.session).because_of(&job.correlation);
     let mut events = Vec::new();

@@ -155,10 +155,25 @@ mod tests {
     fn held(kind: JobKind, desired: Desired) -> Held {
         let role = SessionId::from_parts(1, [1; 10]).role_name();
         let (generation, lease_generation) = (2, 2);
-        Held { kind, role, desired, generation, lease_generation, attempt: 1, cut: false, ended: false, blocked: None, late: false }
+        Held {
+            kind,
+            role,
+            desired,
+            generation,
+            lease_generation,
+            attempt: 1,
+            cut: false,
+            ended: false,
+            blocked: None,
+            late: false,
+        }
     }
     fn minted(role: &str, sealed: &str) -> JobOutcome {
-        JobOutcome::Minted { role_name: role.into(), expires_at: Timestamp::UNIX_EPOCH, sealed_credential: sealed.into() }
+        JobOutcome::Minted {
+            role_name: role.into(),
+            expires_at: Timestamp::UNIX_EPOCH,
+            sealed_credential: sealed.into(),
+        }
     }
     fn refused(retryable: bool) -> JobOutcome {
         JobOutcome::Refused { error: SessionFailure { code: "target_busy".into(), message: "no".into(), retryable } }

@@ -24,12 +24,7 @@ const JUMP_MS: u64 = 2000;
 
 type Steps = [(SessionId, Step)];
 
-pub(super) async fn apply(
-    ledger: &Ledger,
-    origin: Origin,
-    look: &Look<'_>,
-    steps: &Steps,
-) -> Result<(), StoreError> {
+pub(super) async fn apply(ledger: &Ledger, origin: Origin, look: &Look<'_>, steps: &Steps) -> Result<(), StoreError> {
     let new = new_orphans(ledger, look, &pick(steps, |step| step == Step::Orphan)).await?;
     if steps.iter().any(|(_, step)| changes(*step)) || !new.is_empty() || jumped(look) {
         let tx = ledger.begin(Lane::Ending, origin).await?;
@@ -65,12 +60,8 @@ async fn change(mut tx: AuditedTx, look: &Look<'_>, (steps, new): (&Steps, &[Ses
     let replaced = pick(steps, |step| matches!(step, Step::Lost { replaced: true, .. }));
     let expired = pick(steps, |step| matches!(step, Step::Expired { .. }));
     let by = tx.origin().name().to_owned();
-    let failed = |message: &str| Why {
-        reason: EndReason::Failed,
-        by: by.clone(),
-        error: Some(failure(message)),
-        note: None,
-    };
+    let failed =
+        |message: &str| Why { reason: EndReason::Failed, by: by.clone(), error: Some(failure(message)), note: None };
     events.extend(lose(&mut tx, &lost, &failed("the role was gone or disarmed though nobody asked for it")).await?);
     events.extend(lose(&mut tx, &replaced, &failed("the role was dropped and made again by somebody else")).await?);
     let why = Why { reason: EndReason::Expired, by, error: None, note: None };
@@ -187,8 +178,7 @@ async fn new_orphans(ledger: &Ledger, look: &Look<'_>, ids: &[SessionId]) -> Res
     }
     let seen = Seen::of(look, ids);
     let target = look.target.uuid();
-    let params: [&(dyn ToSql + Sync); 6] =
-        [&target, &seen.ids, &seen.armed, &seen.backends, &seen.ends, &seen.details];
+    let params: [&(dyn ToSql + Sync); 6] = [&target, &seen.ids, &seen.armed, &seen.backends, &seen.ends, &seen.details];
     let rows = ledger.query(ORPHANS_AGAIN, &params).await?;
     let again = rows.iter().map(|row| Reader::new(row, "orphan").id("session_id", SessionId::from_uuid));
     let again = again.collect::<Result<HashSet<_>, _>>()?;

@@ -24,6 +24,9 @@ use reconcile::{Known, Step, dropped, missing, seen};
 /// How old a change here has to be before an observation may contradict it.
 pub const GRACE: Duration = Duration::from_secs(15);
 
+/// How much earlier than the ledger a target may find that a session's time is up.
+const SKEW: Duration = Duration::from_secs(5);
+
 /// Answer to an observation.
 #[derive(Debug, Clone)]
 pub enum Sight {
@@ -49,7 +52,7 @@ const TARGET: &str = "-- observe::target
     RETURNING t.id";
 const SESSIONS: &str = "-- observe::sessions
     SELECT s.id, s.desired, s.observed, s.generation, s.observed_generation, s.backends, s.ready_at IS NOT NULL AS ready,
-        s.cut_at IS NOT NULL AS cut, s.ended_at IS NOT NULL AS ended, coalesce(s.expires_at <= now(), false) AS over,
+        s.cut_at IS NOT NULL AS cut, s.ended_at IS NOT NULL AS ended, coalesce(s.expires_at <= now() + make_interval(secs => $5), false) AS over,
         greatest(s.ready_at, s.cut_at, s.ended_at) < now() - make_interval(secs => $3) AS settled
     FROM sessions s
     WHERE s.target_id = $1 AND (s.id = ANY ($2) OR ($4 AND s.desired = 'present' AND s.observed = 'armed'
@@ -67,14 +70,8 @@ pub async fn observe(
 ) -> Result<Sight, StoreError> {
     let roles = i64::try_from(observation.roles.len()).unwrap_or(i64::MAX);
     let name = observation.target.as_str();
-    let params: [&(dyn ToSql + Sync); 6] = [
-        &agent.id.uuid(),
-        &name,
-        &observation.complete,
-        &roles,
-        &observation.target_time,
-        &Ledger::tenant().uuid(),
-    ];
+    let params: [&(dyn ToSql + Sync); 6] =
+        [&agent.id.uuid(), &name, &observation.complete, &roles, &observation.target_time, &Ledger::tenant().uuid()];
     let Some(row) = ledger.opt(TARGET, &params).await? else { return Ok(Sight::NotServed) };
     let target = Reader::new(&row, "target").id("id", TargetId::from_uuid)?;
     let known = known(ledger, target, observation).await?;
@@ -90,7 +87,8 @@ async fn known(
     observation: &Observation,
 ) -> Result<HashMap<SessionId, Known>, StoreError> {
     let named: Vec<Uuid> = named(observation).map(|id| id.uuid()).collect();
-    let params: [&(dyn ToSql + Sync); 4] = [&target.uuid(), &named, &GRACE.as_secs_f64(), &observation.complete];
+    let (grace, skew) = (GRACE.as_secs_f64(), SKEW.as_secs_f64());
+    let params: [&(dyn ToSql + Sync); 5] = [&target.uuid(), &named, &grace, &observation.complete, &skew];
     let rows = ledger.query(SESSIONS, &params).await?;
     rows.iter().map(session).collect()
 }

@@ -50,7 +50,13 @@ pub(super) fn seen(known: &Known, role: &ObservedRole) -> Step {
         (Desired::Present, _) if !known.ready => Step::Nothing,
         (Desired::Present, RoleState::Replaced) => Step::Lost { dropped: false, replaced: true },
         (Desired::Present, state) => unarmed(known, state == RoleState::Dropped),
-        (Desired::Absent, RoleState::Dropped) if !alive => if known.ended { Step::Nothing } else { Step::Gone },
+        (Desired::Absent, RoleState::Dropped) if !alive => {
+            if known.ended {
+                Step::Nothing
+            } else {
+                Step::Gone
+            }
+        }
         (Desired::Absent, _) if known.ended && known.settled => Step::Resurrected,
         (Desired::Absent, _) if known.ended => Step::Nothing,
         (Desired::Absent, _) if known.cut && alive && known.settled => Step::Resurrected,

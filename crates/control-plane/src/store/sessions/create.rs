@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use gk_shared::audit::AuditAction;
-use gk_shared::ids::{ActorId, JobId, RequestId, SessionId, TokenId};
 use gk_shared::idempotency::IdempotencyKey;
+use gk_shared::ids::{ActorId, JobId, RequestId, SessionId, TokenId};
 use gk_shared::names::{ActorName, PackName, TargetName};
 use gk_shared::reason::{Reason, TicketRef};
 use gk_shared::seal::RecipientKey;

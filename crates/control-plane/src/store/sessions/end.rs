@@ -6,7 +6,7 @@
 use gk_shared::audit::AuditAction;
 use gk_shared::ids::{JobId, SessionId, TargetId};
 use gk_shared::reason::Reason;
-use gk_shared::session::EndReason;
+use gk_shared::session::{EndReason, Intent};
 use gk_shared::wire::session::SessionFailure;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -45,15 +45,10 @@ pub enum EndOutcome {
 pub async fn end(ledger: &Ledger, origin: Origin, wish: &EndRequest) -> Result<EndOutcome, StoreError> {
     let Some(seen) = super::find(ledger, wish.id, wish.viewer).await? else { return Ok(EndOutcome::NotFound) };
     let mut changed = false;
-    if matches!(seen.facts.intent, gk_shared::session::Intent::Present) {
-        let by = origin.name().to_owned();
-        let mut tx = ledger.begin(Lane::Ending, origin).await?;
-        let why = Why { reason: EndReason::Revoked, by, error: None, note: wish.note.as_ref().map(ToString::to_string) };
-        let events = want_absent(&mut tx, &[wish.id], &why).await?;
-        if let Some(recorded) = tx.record_all(events) {
-            recorded.commit().await?;
-            changed = true;
-        }
+    if matches!(seen.facts.intent, Intent::Present) {
+        let (by, note) = (origin.name().to_owned(), wish.note.as_ref().map(ToString::to_string));
+        let why = Why { reason: EndReason::Revoked, by, error: None, note };
+        changed = end_all(ledger, &origin, &[wish.id], (&why, Guard::Always)).await? > 0;
     }
     match super::find(ledger, wish.id, wish.viewer).await? {
         Some(session) if changed => Ok(EndOutcome::Ending(session)),
@@ -114,7 +109,7 @@ const WANT_ABSENT: &str = "-- sessions::want_absent
         ORDER BY id FOR UPDATE
     ), s AS (
         UPDATE sessions SET desired = 'absent', generation = generation + 1, sealed_credential = NULL,
-            end_reason = $2, ended_by = $3, end_wanted_at = now(), error = coalesce($4, error),
+            end_reason = $2, ended_by = $3, end_wanted_at = now(), error = coalesce($4, error), end_unlogged = $7,
             observed = CASE WHEN generation = 1 THEN 'absent' ELSE observed END,
             cut_at = CASE WHEN generation = 1 THEN now() END,
             ended_at = CASE WHEN generation = 1 THEN now() END
@@ -129,13 +124,43 @@ const WANT_ABSENT: &str = "-- sessions::want_absent
     )
     SELECT id, target_id, correlation_id, ended_at IS NOT NULL AS over FROM s";
 
+/// Wants these sessions gone, in a transaction of its own; says how many changed. If the log cannot be written, they end
+/// all the same, and their events follow.
+pub(in crate::store) async fn end_all(
+    ledger: &Ledger,
+    origin: &Origin,
+    ids: &[SessionId],
+    (why, guard): (&Why, Guard),
+) -> Result<usize, StoreError> {
+    let mut tx = ledger.begin(Lane::Ending, origin.clone()).await?;
+    let (ended, events) = want_absent_if(&mut tx, ids, why, (guard, Log::Now)).await?;
+    let Some(recorded) = tx.record_all(events) else { return Ok(0) };
+    match recorded.commit().await {
+        Ok(()) => Ok(ended),
+        Err(StoreError::AuditUnavailable(error)) => {
+            tracing::error!(%error, sessions = ids.len(), "the audit log cannot be written; sessions end all the same");
+            let mut tx = ledger.begin(Lane::Ending, origin.clone()).await?;
+            let (ended, _) = want_absent_if(&mut tx, ids, why, (guard, Log::Later)).await?;
+            tx.commit_unlogged_end().await.map(|()| ended)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the event of an end is written with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Log {
+    Now,
+    Later,
+}
+
 /// Wants these sessions gone, as far as they are wanted at all. The events tell of those that changed.
 pub(in crate::store) async fn want_absent(
     tx: &mut AuditedTx,
     ids: &[SessionId],
     why: &Why,
 ) -> Result<Vec<Event>, StoreError> {
-    want_absent_if(tx, ids, why, Guard::Always).await.map(|(_, events)| events)
+    want_absent_if(tx, ids, why, (Guard::Always, Log::Now)).await.map(|(_, events)| events)
 }
 
 /// The same under a condition; also says how many sessions changed.
@@ -143,12 +168,13 @@ pub(in crate::store) async fn want_absent_if(
     tx: &mut AuditedTx,
     ids: &[SessionId],
     why: &Why,
-    guard: Guard,
+    (guard, log): (Guard, Log),
 ) -> Result<(usize, Vec<Event>), StoreError> {
     let ids: Vec<Uuid> = ids.iter().map(SessionId::uuid).collect();
     let jobs: Vec<Uuid> = ids.iter().map(|_| tx.fresh::<JobId>().uuid()).collect();
     let error = why.error.as_ref().map(|error| serde_json::json!(error));
-    let params: [&(dyn ToSql + Sync); 6] = [&ids, &why.reason.as_str(), &why.by, &error, &jobs, &guard.as_str()];
+    let (reason, guard, later) = (why.reason.as_str(), guard.as_str(), log == Log::Later);
+    let params: [&(dyn ToSql + Sync); 7] = [&ids, &reason, &why.by, &error, &jobs, &guard, &later];
     let rows = tx.query(WANT_ABSENT, &params).await?;
     let mut events = Vec::new();
     for row in &rows {
@@ -164,7 +190,9 @@ pub(in crate::store) async fn want_absent_if(
 fn ending(id: SessionId, over: bool, correlation: &str, (why, origin): (&Why, &Origin)) -> Vec<Event> {
     let action = match why.reason {
         EndReason::Failed => AuditAction::SessionFailed,
-        EndReason::Revoked | EndReason::Expired | EndReason::Denied | EndReason::Cancelled => AuditAction::SessionEnding,
+        EndReason::Revoked | EndReason::Expired | EndReason::Denied | EndReason::Cancelled => {
+            AuditAction::SessionEnding
+        }
     };
     let mut event = Event::new(action, id)
         .fact("reason", why.reason)

@@ -34,15 +34,23 @@ pub struct Page {
     pub next: Option<SessionId>,
 }
 
-const LIST: &str = concat!(
-    "-- sessions::list
-    SELECT ",
-    session_columns!(),
-    " FROM sessions s JOIN targets t ON t.id = s.target_id JOIN actors a ON a.id = s.actor_id
-      WHERE s.tenant_id = $1 AND ($2::uuid IS NULL OR s.actor_id = $2) AND ($3::text IS NULL OR session_status(s) = $3)
-        AND ($4::text IS NULL OR t.name = $4) AND (NOT $5 OR s.ended_at IS NULL) AND ($6::uuid IS NULL OR s.id < $6)
-      ORDER BY s.id DESC LIMIT $7"
-);
+/// The list, of everybody or of one actor: two texts, so that each has a plan of its own.
+macro_rules! list_sql {
+    ($whose:literal) => {
+        concat!(
+            "-- sessions::list\n    SELECT ",
+            session_columns!(),
+            " FROM sessions s JOIN targets t ON t.id = s.target_id JOIN actors a ON a.id = s.actor_id
+              WHERE s.tenant_id = $1 AND ",
+            $whose,
+            " AND ($3::text IS NULL OR session_status(s) = $3) AND ($4::text IS NULL OR t.name = $4)
+              AND (NOT $5 OR s.ended_at IS NULL) AND ($6::uuid IS NULL OR s.id < $6)
+              ORDER BY s.id DESC LIMIT $7"
+        )
+    };
+}
+const LIST_ALL: &str = list_sql!("$2::uuid IS NULL");
+const LIST_OWN: &str = list_sql!("s.actor_id = $2");
 
 /// One page of the sessions that match.
 ///
@@ -56,7 +64,11 @@ pub async fn list(ledger: &Ledger, filter: &ListFilter) -> Result<Page, StoreErr
     let limit = i64::from(filter.limit) + 1;
     let params: [&(dyn ToSql + Sync); 7] =
         [&Ledger::tenant().uuid(), &filter.viewer.param(), &status, &target, &filter.live, &after, &limit];
-    let rows = ledger.query(LIST, &params).await?;
+    let sql = match filter.viewer {
+        Viewer::All => LIST_ALL,
+        Viewer::Actor(_) => LIST_OWN,
+    };
+    let rows = ledger.query(sql, &params).await?;
     let mut sessions = rows.iter().map(SessionRecord::read).collect::<Result<Vec<_>, _>>()?;
     let more = sessions.len() > usize::from(filter.limit);
     sessions.truncate(usize::from(filter.limit));
