@@ -162,7 +162,8 @@ async fn an_observation_is_held_against_what_is_wanted() {
     // A look that is as old as the end may simply have missed it.
     assert!(agent.claim(0).await.is_empty());
     let ledger = world.pg.superuser("ledger").await;
-    let long_ago = "UPDATE sessions SET cut_at = cut_at - interval '1 min', ended_at = ended_at - interval '1 min'";
+    let long_ago = "UPDATE sessions SET ready_at = ready_at - interval '1 min', cut_at = cut_at - interval '1 min',
+        ended_at = ended_at - interval '1 min'";
     ledger.execute(long_ago, &[]).await.unwrap();
     let answer = observe(&agent, json!([role(&id, true)])).await;
     assert_eq!(answer["intents"][0]["desired"], "absent");

@@ -7,13 +7,15 @@ use serde_json::json;
 use crate::support::{Answer, Caller, World, session};
 
 async fn create(caller: &Caller, key: &str, body: serde_json::Value) -> Answer {
-    Answer::of(caller.request("POST", "/v1/sessions").header("Idempotency-Key", key).json(&session(body))).await
+    let body = session(body);
+    Answer::insist(|| caller.request("POST", "/v1/sessions").header("Idempotency-Key", key).json(&body)).await
 }
 
 #[tokio::test]
 async fn fifty_equal_requests_at_once_make_one_session_and_get_equal_answers() {
     let (world, agent) = World::with_agent().await;
     let dana = world.dana().await;
+    dana.get("/v1/me").await.expect(200);
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let dana = dana.clone();

@@ -81,8 +81,8 @@ async fn a_thousand_revokes_at_once_end_a_session_once() {
     let path = format!("/v1/sessions/{id}/revoke");
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..1000 {
-        let request = dana.request("POST", &path);
-        calls.spawn(async move { Answer::of(request).await.status });
+        let (dana, path) = (dana.clone(), path.clone());
+        calls.spawn(async move { Answer::insist(|| dana.request("POST", &path)).await.status });
     }
     assert!(calls.join_all().await.iter().all(|status| *status == 200));
     assert_eq!(agent.claim(0).await.len(), 1);

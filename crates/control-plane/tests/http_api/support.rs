@@ -188,6 +188,19 @@ impl Answer {
         Self { status, headers, text, body }
     }
 
+    /// Sends what `make` makes, again for as long as the answer is that there is no room right now: what `gk` does, too.
+    /// On a busy machine a flood is partly turned away; what may not happen is that it is half done.
+    pub(crate) async fn insist(make: impl Fn() -> reqwest::RequestBuilder) -> Self {
+        let began = std::time::Instant::now();
+        loop {
+            let answer = Self::of(make()).await;
+            if !matches!(answer.status, 429 | 503 | 504) || began.elapsed() > Duration::from_secs(100) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
