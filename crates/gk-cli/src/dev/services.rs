@@ -11,6 +11,8 @@ use gk_control_plane::policy::Policy;
 use gk_shared::names::TargetName;
 use gk_shared::problem::ErrorCode;
 use gk_shared::secret::BearerToken;
+use gk_shared::wire::agent::AgentView;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +23,7 @@ use super::error::DevError;
 use super::layout::DevDir;
 use super::secrets::Login;
 use super::tokens;
-use crate::client::{Address, Client};
+use crate::client::{Address, CallError, Client};
 
 /// The name of the demo database as a target.
 pub(crate) const TARGET: &str = "pg-local";
@@ -75,14 +77,15 @@ impl Parts {
             tokens = tokens::get(dir, &ledger, &address) => tokens?,
             ended = plane.ended() => return Err(ended),
         };
+        let client = client(&address, &tokens.user)?;
+        let begun = client.me().await.map_err(|call| not_usable(&call.error))?.ledger_time;
         let config = agent(dir, port, &address, tokens.agent)?;
         let mut agent = Part::start("agent", |stop| async move {
             let run = gk_agent::run(config, stop).await;
             run.map_err(DevError::part("agent", ErrorCode::Internal))
         });
-        let client = client(&address, &tokens.user)?;
         let roles = tokio::select! {
-            roles = usable(&client) => roles?,
+            roles = usable(&client, begun) => roles?,
             ended = plane.ended() => return Err(ended),
             ended = agent.ended() => return Err(ended),
         };
@@ -146,24 +149,40 @@ pub(crate) fn client(address: &Address, token: &BearerToken) -> Result<Client, D
     made.map_err(DevError::part("calling the control plane", ErrorCode::Internal))
 }
 
-/// Waits until sessions can be asked for, and says as what.
-async fn usable(client: &Client) -> Result<Vec<String>, DevError> {
+/// Waits until the agent has reported and the target's packs are there, which is when sessions can be made; then says
+/// which of them the policy gives to the user: none, if somebody has edited it so.
+async fn usable(client: &Client, begun: Timestamp) -> Result<Vec<String>, DevError> {
     let name: TargetName = TARGET.parse().expect("`pg-local` is a target's name");
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let why = match client.target(&name).await {
-            Ok(target) if target.reachable => {
-                return Ok(target.roles.iter().map(|allowed| allowed.role.to_string()).collect());
-            }
-            Ok(target) => target.error.unwrap_or_else(|| "its agent has not reported yet".to_owned()),
+        let why = match has_reported(client, &name, begun).await {
+            Ok(true) => break,
+            Ok(false) => "its agent has not reported yet".to_owned(),
             Err(call) => call.error.to_string(),
         };
         if Instant::now() >= deadline {
-            let message = format!("{TARGET} was not usable within {} s: {why}", PATIENCE.as_secs());
-            return Err(DevError::Part { part: "agent", code: ErrorCode::TargetUnreachable, message });
+            return Err(not_usable(&format!("within {} s: {why}", PATIENCE.as_secs())));
         }
         tokio::time::sleep(LOOK).await;
     }
+    // A target without a rule for the user does not exist for them.
+    let target = client.target(&name).await.ok();
+    Ok(target.map(|target| target.roles.iter().map(|allowed| allowed.role.to_string()).collect()).unwrap_or_default())
+}
+
+/// Whether it was this start's agent that reported: an earlier one's word is in the ledger, too.
+async fn has_reported(client: &Client, target: &TargetName, begun: Timestamp) -> Result<bool, CallError> {
+    let agents = client.agents().await?.agents;
+    let seen = |agent: &AgentView| agent.targets.contains(target) && agent.last_seen_at >= Some(begun);
+    if !agents.iter().any(seen) {
+        return Ok(false);
+    }
+    Ok(client.packs().await?.packs.iter().any(|pack| pack.targets.contains(target)))
+}
+
+fn not_usable(why: &dyn std::fmt::Display) -> DevError {
+    let message = format!("{TARGET} was not usable {why}");
+    DevError::Part { part: "agent", code: ErrorCode::TargetUnreachable, message }
 }
 
 /// A task of this process that runs until it is told to stop. Dropping it tells it, too.
