@@ -69,6 +69,9 @@ impl Room {
             ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),
         ];
         std::fs::create_dir(dir.path().join("home")).expect("the directory is ours");
+        let mut dir = dir;
+        #[expect(clippy::disallowed_methods, reason = "whoever looks for a fault wants the logs of a test that is over")]
+        dir.disable_cleanup(std::env::var_os("GK_E2E_KEEP").is_some());
         Self { dir, env }
     }
 
