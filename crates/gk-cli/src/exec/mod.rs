@@ -15,6 +15,7 @@ use gk_shared::exit::ExitCode;
 use gk_shared::problem::ErrorCode;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::client::Client;
@@ -40,15 +41,30 @@ pub(crate) struct Plan {
 
 /// Runs the child on a session that is ready, and ends the session after it.
 pub(crate) async fn run(app: &App, client: &Client, ready: &Ready, plan: &Plan) -> Result<Exit, CliError> {
-    let status = attend(app, client, ready, plan).await;
+    let begun = Instant::now();
+    let attended = attend(app, client, ready, plan).await;
+    if let Ok((status, Watched::Nothing)) = &attended
+        && !status.success()
+        && let Some(why) = watch::ended_under(client, &ready.view, begun).await
+    {
+        app.out.warn(&why);
+    }
     if let Err(error) = end(client, ready.view.session_id, "the command ended").await {
         let id = ready.view.session_id;
         app.out.warn(&format!("session {id} could not be ended now ({error}); it ends by itself on time"));
     }
-    status.map(exit_of)
+    attended.map(|(status, _)| exit_of(status))
 }
 
-async fn attend(app: &App, client: &Client, ready: &Ready, plan: &Plan) -> Result<ExitStatus, CliError> {
+/// What the watch over the session has said so far.
+enum Watched {
+    /// Nothing.
+    Nothing,
+    /// Why the session ended.
+    End,
+}
+
+async fn attend(app: &App, client: &Client, ready: &Ready, plan: &Plan) -> Result<(ExitStatus, Watched), CliError> {
     let failed = |error: std::io::Error| {
         CliError::new(ErrorCode::Internal, format!("cannot run the command: {error}")).exit_as(ExitCode::ExecFailed)
     };
@@ -57,13 +73,13 @@ async fn attend(app: &App, client: &Client, ready: &Ready, plan: &Plan) -> Resul
     let mut child = spawn(ready, plan, &place)?;
     let watch = watch::until_it_ends(client.clone(), &ready.view);
     tokio::pin!(watch);
-    let mut watching = true;
+    let mut watched = Watched::Nothing;
     loop {
         tokio::select! {
-            status = child.wait() => return status.map_err(failed),
+            status = child.wait() => return status.map(|status| (status, watched)).map_err(failed),
             signal = signals.next() => signals::forward(&child, signal),
-            why = &mut watch, if watching => {
-                watching = false;
+            why = &mut watch, if matches!(watched, Watched::Nothing) => {
+                watched = Watched::End;
                 app.out.warn(&why);
             }
         }

@@ -86,27 +86,49 @@ impl Ask {
     }
 }
 
-/// Asks, and waits until the session is ready, has failed, or the wait is over. Ctrl-C ends what was begun.
-pub(crate) async fn make(app: &App, client: &Client, ask: Ask) -> Result<Made, CliError> {
+/// Asks, and waits until the session is ready, has failed, or the wait is over. Where policy wants a reason and somebody
+/// sits at the terminal, they are asked for it: a refused request has made nothing, so it can be sent again.
+pub(crate) async fn make(app: &App, client: &Client, mut ask: Ask) -> Result<Made, CliError> {
+    match attempt(app, client, &ask).await {
+        Ok(view) => settle(view, ask.sealing),
+        Err(error)
+            if error.code() == Some(ErrorCode::ReasonRequired) && ask.request.reason.is_none() && app.may_ask() =>
+        {
+            ask.request.reason = Some(app.ask("--reason", "Reason")?);
+            let view = attempt(app, client, &ask).await?;
+            settle(view, ask.sealing)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A session as it was at the end of the wait, and how long that took.
+type Awaited = (SessionView, Duration);
+
+/// Ctrl-C ends what was begun.
+async fn attempt(app: &App, client: &Client, ask: &Ask) -> Result<Awaited, CliError> {
     let begun = Instant::now();
     let first = format!("asking for {} on {}", ask.request.role, ask.request.target);
     let mut progress = app.out.progress(&first);
     let waited = tokio::select! {
-        waited = wait_for(client, &ask, &mut progress, begun + ask.wait) => waited,
+        waited = wait_for(client, ask, &mut progress, begun + ask.wait) => waited,
         _ = tokio::signal::ctrl_c() => {
             drop(progress);
-            return Err(interrupted(client, &ask).await);
+            return Err(interrupted(client, ask).await);
         }
     };
     drop(progress);
-    let view = waited?;
+    waited.map(|view| (view, begun.elapsed()))
+}
+
+fn settle((view, took): Awaited, sealing: Sealing) -> Result<Made, CliError> {
     if is_coming(&view) {
-        return Ok(Made::Coming(Box::new(view), ask.sealing));
+        return Ok(Made::Coming(Box::new(view), sealing));
     }
     if view.status != SessionStatus::Ready {
         return Err(not_provided(&view).request(Some(view.correlation_id.clone())));
     }
-    opened(view, ask.sealing, begun.elapsed()).map(|ready| Made::Ready(Box::new(ready)))
+    opened(view, sealing, took).map(|ready| Made::Ready(Box::new(ready)))
 }
 
 async fn wait_for(

@@ -161,6 +161,20 @@ fn gk_says_why_when_the_session_ends_under_the_child() {
 }
 
 #[test]
+fn a_command_that_fails_because_its_session_expired_is_no_riddle() {
+    let plane = Scripted::start(|seen| {
+        let made = seen.is("POST", "/v1/sessions").then(|| crate::scripted::ready(&seen.body));
+        made.map(|mut made| {
+            made["expiresInSeconds"] = json!(0);
+            Reply::json(201, &made)
+        })
+    });
+    exec(&plane, &["sh", "-c", "exit 2"]).exits(2).says("has expired");
+    let ran = exec(&plane, &["true"]).exits(0);
+    assert!(!ran.stderr.contains("has expired"), "nothing went wrong: {}", ran.stderr);
+}
+
+#[test]
 fn a_control_plane_that_is_gone_at_the_end_does_not_change_the_exit_code() {
     let path = format!("/v1/sessions/{}/revoke", session());
     let plane = Scripted::start(move |seen| seen.is("POST", &path).then(|| Reply::text(503, "no")));

@@ -10,6 +10,8 @@ mod formats;
 mod help;
 mod network;
 mod output;
+#[cfg(feature = "dev")]
+mod real;
 mod scripted;
 mod sessions;
 mod support;

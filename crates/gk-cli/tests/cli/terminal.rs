@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::scripted::{Scripted, dsn, session};
+use gk_shared::problem::ErrorCode;
+
+use crate::scripted::{Reply, Scripted, dsn, session};
 use crate::support::{Home, words};
 
 /// A command on a terminal of its own.
@@ -72,6 +74,21 @@ fn what_is_missing_is_asked_for_even_when_stdout_is_a_file() {
     }
     assert_eq!(terminal.ends(), 0);
     assert_eq!(std::fs::read_to_string(home.path().join("out")).expect("is there"), format!("{}\n", dsn()));
+}
+
+#[test]
+fn a_reason_is_asked_for_where_policy_wants_one() {
+    let plane = Scripted::start(|seen| {
+        let refused = seen.is("POST", "/v1/sessions") && seen.body.get("reason").is_none();
+        refused.then(|| Reply::problem(ErrorCode::ReasonRequired, "policy wants a reason"))
+    });
+    let line = words("session create --target pg-local --role app_read --ttl 15m");
+    let mut terminal = Terminal::start(&Home::at(&plane.url), &line, |_| ());
+    terminal.until("Reason: ");
+    terminal.types("looking around\n");
+    terminal.until("postgresql://");
+    assert_eq!(terminal.ends(), 0);
+    assert_eq!(plane.seen()[1].body["reason"], "looking around");
 }
 
 #[test]

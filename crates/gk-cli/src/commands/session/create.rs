@@ -147,8 +147,8 @@ fn print(app: &App, ready: &Ready, format: &FormatFlags) -> Result<(), CliError>
 async fn dry_run(app: &App, client: &Client, wanted: &CreateSession) -> Result<Exit, CliError> {
     let said: DryRun = client.dry_run(wanted, &crate::client::fresh_key()).await?;
     let most = view::span(said.max_ttl_seconds.into());
-    let word = if said.allowed { "allowed" } else { "denied" };
-    let text = format!("{word} by rule {}, up to {most}", crate::error::plain(&said.rule));
+    let rule = crate::error::plain(&said.rule);
+    let text = if said.allowed { format!("allowed by rule {rule}, up to {most}") } else { format!("denied: {rule}") };
     app.out.answer(&Answer::new("gk.dry_run.v1", &said, text))?;
     Ok(if said.allowed { Exit::OK } else { Exit::Code(ExitCode::Denied) })
 }

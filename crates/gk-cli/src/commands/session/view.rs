@@ -35,9 +35,10 @@ pub(crate) fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Seconds as people say them.
+/// Seconds as people say them: above a minute to the next five, so that a fresh quarter of an hour is 15m.
 pub(crate) fn span(secs: i64) -> String {
-    humanize(u64::try_from(secs).unwrap_or_default())
+    let secs = u64::try_from(secs).unwrap_or_default();
+    humanize(if secs > 60 { secs.div_ceil(5) * 5 } else { secs })
 }
 
 /// What a list says of the end: time left, or when and why it ended.
