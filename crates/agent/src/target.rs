@@ -52,6 +52,8 @@ struct Notes {
     dropped: BTreeSet<SessionId>,
     /// Seen on the target at the last look.
     live: BTreeSet<SessionId>,
+    /// Being ended by the reconcile loop.
+    ending: BTreeSet<SessionId>,
 }
 
 /// What a complete look saw.
@@ -171,6 +173,16 @@ impl Target {
         for session in sessions {
             notes.dropped.remove(session);
         }
+    }
+
+    /// Whether the reconcile loop may begin to end the session: not while it is at it.
+    pub(crate) fn begin_end(&self, session: SessionId) -> bool {
+        self.notes().ending.insert(session)
+    }
+
+    /// The reconcile loop is through with it, for now.
+    pub(crate) fn finish_end(&self, session: SessionId) {
+        self.notes().ending.remove(&session);
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {

@@ -62,6 +62,12 @@ impl TargetClock {
         (now.saturating_duration_since(reading.arrived) <= FRESH).then(|| reading.at(now))
     }
 
+    /// The target's time at `now`, however long ago it was looked at.
+    #[must_use]
+    pub fn estimate(&self, now: Instant) -> Option<Timestamp> {
+        self.lock().last.map(|reading| reading.at(now))
+    }
+
     /// When the target's clock will show `moment`, if it was ever looked at. What is past is now.
     #[must_use]
     pub fn instant_of(&self, moment: Timestamp, now: Instant) -> Option<Instant> {

@@ -15,6 +15,9 @@ const TIME: Duration = Duration::from_secs(30);
 /// Starts the ends that are due.
 pub(super) fn act(target: &Arc<Target>, roles: &[ObservedRole], intents: &Intents) {
     for intent in unwanted(roles, intents) {
+        if !target.begin_end(intent.session_id) {
+            continue;
+        }
         tracing::warn!(
             target_name = %target.name, session = %intent.session_id, generation = intent.generation,
             "a login is there that should not be; ending it"
@@ -51,6 +54,7 @@ async fn end(target: Arc<Target>, intent: SessionIntent) {
     };
     let ended = target.provider.end(&EndRequest { act }).await;
     target.heard(&ended);
+    target.finish_end(intent.session_id);
     match ended {
         Ok(ended) => {
             tracing::info!(session = %intent.session_id, ?ended, "ended by the reconcile loop");

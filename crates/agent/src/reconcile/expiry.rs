@@ -62,7 +62,7 @@ fn pause(soonest: Option<Instant>, failed: Option<Instant>, now: Instant) -> Dur
 
 fn take_in(target: &Target, metrics: &Metrics, follow: &mut FollowUp, swept: &[Swept]) {
     let now = Instant::now();
-    if let Some(told) = target.provider.clock().fresh(now) {
+    if let Some(told) = target.provider.clock().estimate(now) {
         target.passed(told);
     }
     for one in swept {

@@ -6,10 +6,10 @@ use gk_shared::wire::agent::{Observation, ObservedRole};
 
 use crate::provider::Observed;
 
-/// The limit is 64 KiB; this leaves room for what stands around the roles.
-const PAGE_BYTES: usize = 48 * 1024;
-/// About 32 bytes each.
-const PAGE_DROPPED: usize = 256;
+/// The control plane takes 4 MiB of an observation; this leaves room for what stands around the roles.
+const PAGE_BYTES: usize = 3 * 1024 * 1024;
+/// The rest waits for the next look.
+const PAGE_DROPPED: usize = 4096;
 /// More of a role's detail than this helps nobody.
 const MAX_DETAIL: usize = 500;
 
@@ -82,12 +82,12 @@ mod tests {
 
     #[test]
     fn a_large_look_is_cut_into_pages_that_fit_and_none_claims_to_be_all() {
-        let all = pages(&target(), &observed(500), &[]);
+        let all = pages(&target(), &observed(6000), &[]);
         assert!(all.len() > 1);
-        assert_eq!(all.iter().map(|page| page.roles.len()).sum::<usize>(), 500);
+        assert_eq!(all.iter().map(|page| page.roles.len()).sum::<usize>(), 6000);
         for page in &all {
             assert!(!page.complete);
-            assert!(serde_json::to_vec(page).expect("JSON").len() < 64 * 1024);
+            assert!(serde_json::to_vec(page).expect("JSON").len() < 4 * 1024 * 1024);
         }
         assert_eq!(all.iter().map(|page| page.clock_jump_ms).sum::<i64>(), 3000, "a jump is told once");
     }

@@ -1,9 +1,13 @@
 //! The end of a session's time, with the control plane away, with the agent away, and behind its back.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use gk_agent::config::TargetConfig;
 use gk_shared::wire::job::JobOutcome;
 use gk_testkit::{Version, eventually};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::lab::{Agent, SOON, Session, cut, gone, login, target, target_config};
 use super::plane::Plane;
@@ -75,4 +79,40 @@ async fn a_dead_agent_leaves_the_deadman_cutting(version: Version) {
     assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
     assert!(login(&dsn).await.is_err());
     gone(&pg, &session).await;
+}
+
+/// A target that is gone when a session is over is asked about it now and then, and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overdue_session_on_a_dead_target_is_no_busy_loop() {
+    let (mut pg, plane) = (target(Version::From16).await, Plane::start().await);
+    let (proxy, knocks) = counting_proxy(pg.port()).await;
+    let _agent = Agent::start(&plane, vec![TargetConfig { port: proxy, ..target_config(&pg) }]);
+    let session = Session::new();
+    session.minted(&plane, 5).await;
+    pg.kill9();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let before = knocks.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let knocked = knocks.load(Ordering::SeqCst) - before;
+    assert!((1..=30).contains(&knocked), "{knocked} connections in three seconds");
+    pg.start_again().await;
+    gone(&pg, &session).await;
+}
+
+/// Passes connections on to `port` and counts them.
+async fn counting_proxy(port: u16) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (own, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                if let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await {
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                }
+            });
+        }
+    });
+    (own, count)
 }
