@@ -17,6 +17,7 @@ CREATE INDEX audit_events_by_txid ON audit_events (txid, id);
 CREATE INDEX audit_events_by_object ON audit_events (object);
 
 CREATE TABLE audit_links (
+    tenant_id uuid NOT NULL REFERENCES tenants,                            -- whose
     seq       bigint PRIMARY KEY CHECK (seq > 0),                          -- place in the log, from 1, without gaps
     event_id  uuid NOT NULL UNIQUE,                                        -- the event at that place; it cannot vanish
     prev      bytea NOT NULL CHECK (octet_length(prev) = 32),              -- hash of the link before

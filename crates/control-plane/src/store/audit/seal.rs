@@ -77,8 +77,8 @@ const PENDING: &str = "-- audit::pending
 const TRY_LOCK: &str = "-- audit::seal_try\nSELECT pg_try_advisory_xact_lock($1) AS mine";
 const WAIT_LOCK: &str = "-- audit::seal_wait\nSELECT true AS mine FROM (SELECT pg_advisory_xact_lock($1)) l";
 const LINK: &str = "-- audit::link
-    INSERT INTO audit_links (seq, event_id, prev, hash, upto)
-    SELECT l.seq, l.event_id, l.prev, l.hash, ($5::text)::xid8
+    INSERT INTO audit_links (tenant_id, seq, event_id, prev, hash, upto)
+    SELECT $6, l.seq, l.event_id, l.prev, l.hash, ($5::text)::xid8
     FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::bytea[]) AS l (seq, event_id, prev, hash)";
 
 async fn batch(ledger: &Ledger, patience: Patience) -> Result<Sealed, StoreError> {
@@ -145,7 +145,9 @@ fn stored(row: &Reader<'_>) -> Result<Hash, StoreError> {
 }
 
 async fn write(tx: &deadpool_postgres::Transaction<'_>, link: &Statement, links: &Links) -> Result<(), StoreError> {
-    let params: [&(dyn ToSql + Sync); 5] = [&links.seqs, &links.events, &links.prevs, &links.hashes, &links.upto];
+    let tenant = Ledger::tenant().uuid();
+    let params: [&(dyn ToSql + Sync); 6] =
+        [&links.seqs, &links.events, &links.prevs, &links.hashes, &links.upto, &tenant];
     tx.execute(link, &params).await.map_err(StoreError::audit).map(drop)
 }
 
