@@ -120,6 +120,13 @@ async fn extend(target: &Arc<Target>, job: &ExtendSessionJob, act: Act) -> Resul
 
 /// What a failure is reported as; `None` for one that only says that the job is old.
 fn failed(error: &ProviderError, job: &Job) -> Option<JobOutcome> {
+    let makes = matches!(job, Job::CreateSession(_) | Job::ExtendSession(_));
+    if makes && error.failure() == Failure::Fenced {
+        // The session is over on the target, perhaps by its own time: no later lease will do better. If only the job is
+        // old, the report is as late as the job and changes nothing.
+        tracing::info!(%error, "the target refused to go on with a session");
+        return Some(refused(ErrorCode::MintFailed, error.to_string(), false));
+    }
     let Some(code) = error.failure().code() else {
         tracing::info!(%error, "the target refused an old job");
         return None;
