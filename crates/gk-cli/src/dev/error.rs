@@ -131,12 +131,14 @@ impl DevError {
             Self::Cluster(ClusterError::OtherMajor { .. }) => {
                 "pass --pg-bin with the binaries that made it, or start anew: gk dev --fresh".to_owned()
             }
+            Self::Sql { .. } => {
+                "look into gk-dev.log and postgres.log in the data directory; gk dev --fresh starts anew".to_owned()
+            }
             Self::Cluster(_)
             | Self::NotOurs { .. }
             | Self::NoHome
             | Self::Io { .. }
             | Self::Listen { .. }
-            | Self::Sql { .. }
             | Self::Part { .. } => self.code().next().to_owned(),
         }
     }

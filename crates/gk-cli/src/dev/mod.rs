@@ -19,11 +19,13 @@ mod signals;
 mod tokens;
 mod user;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use gk_local_postgres::{Search, find};
+use gk_local_postgres::{Binaries, Cluster, Search, find};
 use gk_shared::problem::ErrorCode;
+use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::error::CliError;
@@ -80,22 +82,10 @@ pub(crate) async fn run(args: &DevArgs, app: &App) -> Result<(), CliError> {
 
 async fn start(args: &DevArgs, app: &App) -> Result<(Running, Ready), DevError> {
     let begun = Instant::now();
-    let asked = args.listen.as_deref().map(port::parse).transpose()?;
     let contexts = user::contexts(&app.env)?;
-    let path = app.env.os("PATH").map(ToOwned::to_owned);
-    let binaries = find(&Search::system(args.pg_bin.clone(), path))?;
-    let mut dir = DevDir::claim(&layout::choose(args.data_dir.as_deref(), &app.env)?)?;
+    let Opened { mut dir, binaries, listener, address, last_port, resumed } = open(args, app).await?;
     let mut progress = app.out.progress("Postgres");
-    if args.fresh {
-        dir.clear().await?;
-    }
-    log::to_file(&dir, &app.env)?;
-    let resumed = gk_local_postgres::Cluster::exists(&dir.cluster());
-    let last = dir.remembered();
-    // Before anything slow: a taken address is found at once.
-    let listener = port::listen(asked, last.address).await?;
-    let server = cluster::start(binaries.clone(), &dir, last.postgres_port).await?;
-    let address = listener.local_addr().map_err(DevError::io("asking for", "the address"))?;
+    let server = cluster::start(binaries.clone(), &dir, last_port).await?;
     dir.remember(&Remembered { postgres_port: Some(server.port()), address: Some(address) })?;
     progress.step("databases");
     cluster::prepare(&dir, server.port()).await?;
@@ -125,6 +115,33 @@ async fn start(args: &DevArgs, app: &App) -> Result<(Running, Ready), DevError> 
         ready_in_ms: begun.elapsed().as_millis(),
     };
     Ok((Running::new(dir, server, parts), ready))
+}
+
+/// What is there before anything runs.
+struct Opened {
+    dir: DevDir,
+    binaries: Binaries,
+    listener: TcpListener,
+    address: SocketAddr,
+    last_port: Option<u16>,
+    resumed: bool,
+}
+
+/// Everything that can be refused at once, before anything slow, and before `--fresh` throws anything away.
+async fn open(args: &DevArgs, app: &App) -> Result<Opened, DevError> {
+    let asked = args.listen.as_deref().map(port::parse).transpose()?;
+    let path = app.env.os("PATH").map(ToOwned::to_owned);
+    let binaries = find(&Search::system(args.pg_bin.clone(), path))?;
+    let dir = DevDir::claim(&layout::choose(args.data_dir.as_deref(), &app.env)?)?;
+    let last = dir.remembered();
+    let listener = port::listen(asked, last.address).await?;
+    if args.fresh {
+        dir.clear().await?;
+    }
+    log::to_file(&dir, &app.env)?;
+    let address = listener.local_addr().map_err(DevError::io("asking for", "the address"))?;
+    let resumed = Cluster::exists(&dir.cluster());
+    Ok(Opened { dir, binaries, listener, address, last_port: last.postgres_port, resumed })
 }
 
 fn tell(app: &App, ready: &Ready) -> Result<(), CliError> {

@@ -30,7 +30,8 @@ impl Home {
 
     /// The home of another user; only root can have it made.
     pub(crate) fn of(uid: u32) -> Self {
-        let home = Self { uid: Some(uid), ..Self::new() };
+        let mut home = Self::new();
+        home.uid = Some(uid);
         chown(home.dir.path(), Some(uid), Some(uid)).unwrap();
         fs::set_permissions(home.dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
         home
@@ -92,6 +93,15 @@ impl Home {
     /// A session's connection string.
     pub(crate) fn session(&self, role: &str, ttl: &str) -> String {
         self.gk_ok(&["session", "create", "--target", "pg-local", "--role", role, "--ttl", ttl, "--reason", "test"])
+    }
+}
+
+impl Drop for Home {
+    /// A server that outlived its `gk` outlives the test, too, if that fails in between.
+    fn drop(&mut self) {
+        if let Some(left) = postmaster(&self.data()).filter(|&pid| is_alive(pid)) {
+            let _ = kill_process(left, Signal::QUIT);
+        }
     }
 }
 
