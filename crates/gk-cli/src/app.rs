@@ -12,6 +12,7 @@ use crate::config::{Paths, Settings, SettingsFlags};
 use crate::context::ContextStore;
 use crate::env::Env;
 use crate::error::CliError;
+use crate::machine::CoreLimit;
 use crate::output::{Output, OutputFlags};
 use crate::token::{self, Found, TokenSource};
 
@@ -21,6 +22,8 @@ pub(crate) struct App {
     pub(crate) env: Env,
     /// How to answer.
     pub(crate) out: Output,
+    /// What a child may do that gk itself may not.
+    pub(crate) core: CoreLimit,
     globals: Globals,
     token_source: OnceCell<TokenSource>,
 }
@@ -35,7 +38,8 @@ impl App {
             debug: globals.debug,
             color: globals.color,
         };
-        Self { out: Output::new(flags, &env), env, globals, token_source: OnceCell::new() }
+        let core = crate::machine::forbid_core();
+        Self { out: Output::new(flags, &env), env, core, globals, token_source: OnceCell::new() }
     }
 
     /// Where files lie.

@@ -71,6 +71,9 @@ async fn attend(app: &App, client: &Client, ready: &Ready, plan: &Plan) -> Resul
     let place = tempfile::Builder::new().prefix("gk-exec-").tempdir().map_err(failed)?;
     let mut signals = Signals::listen().map_err(failed)?;
     let mut child = spawn(ready, plan, &place)?;
+    if let Some(pid) = signals::pid_of(&child) {
+        crate::machine::allow_core(pid, &app.core);
+    }
     let watch = watch::until_it_ends(client.clone(), &ready.view);
     tokio::pin!(watch);
     let mut watched = Watched::Nothing;

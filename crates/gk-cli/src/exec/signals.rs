@@ -53,9 +53,13 @@ impl Signals {
 /// Passes a signal on to the child.
 pub(super) fn forward(child: &Child, caught: Caught) {
     let Caught::Forward(signal) = caught else { return };
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-    if let Some(pid) = pid {
+    if let Some(pid) = pid_of(child) {
         // It fails only where the child has just ended, and then `wait` says so.
         let _ = rustix::process::kill_process(pid, signal);
     }
+}
+
+/// The child's process, as long as it was not waited for.
+pub(super) fn pid_of(child: &Child) -> Option<Pid> {
+    child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw)
 }

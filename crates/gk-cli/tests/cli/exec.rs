@@ -47,6 +47,17 @@ fn the_child_gets_the_login_in_its_environment_and_the_password_in_a_file_of_its
 }
 
 #[test]
+fn gk_leaves_no_core_and_its_child_keeps_the_limit_it_had() {
+    let plane = Scripted::good();
+    let script = "sleep 0.2; grep '^Max core' /proc/$PPID/limits; grep '^Max core' /proc/self/limits";
+    let ran = exec(&plane, &["sh", "-c", script]).exits(0);
+    let soft: Vec<&str> = ran.stdout.lines().filter_map(|line| line.split_whitespace().nth(4)).collect();
+    let mine = std::fs::read_to_string("/proc/self/limits").expect("is there");
+    let mine = mine.lines().find(|line| line.starts_with("Max core")).and_then(|line| line.split_whitespace().nth(4));
+    assert_eq!(soft, ["0", mine.expect("is there")]);
+}
+
+#[test]
 fn database_url_comes_only_when_asked_for() {
     let plane = Scripted::good();
     let args = ["exec", "--target=pg-local", "--role=app_read", "--ttl=15m", "--env", "dsn", "--", "sh", "-c"];
