@@ -13,6 +13,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::actors::{self, ActorKind, ActorSpec};
+use super::event::clean;
 use super::row::Reader;
 use super::tokens::{self, AgentIdentity};
 use super::{AuditedTx, Event, Lane, Ledger, Origin, StoreError};
@@ -126,7 +127,7 @@ pub async fn heartbeat(
     report: &Heartbeat,
     own_version: &str,
 ) -> Result<HeartbeatAnswer, StoreError> {
-    let version: String = report.version.chars().take(64).collect();
+    let version: String = clean(&report.version).chars().take(64).collect();
     let row = ledger.one(SEEN, &[&agent.id.uuid(), &version]).await?;
     let ledger_time = Reader::new(&row, "agent").get("now")?;
     let mut refused_targets = Vec::new();
@@ -161,13 +162,13 @@ async fn take_health(
     let params: [&(dyn ToSql + Sync); 11] = [
         &agent.id.uuid(),
         &target,
-        &health.host,
+        &clean(&health.host),
         &port,
-        &health.database,
+        &clean(&health.database),
         &health.reachable,
-        &health.error,
-        &health.server_version,
-        &health.helpers_version,
+        &health.error.as_deref().map(clean),
+        &health.server_version.as_deref().map(clean),
+        &health.helpers_version.as_deref().map(clean),
         &Ledger::tenant().uuid(),
         &health.target_time,
     ];
@@ -207,9 +208,9 @@ async fn take_packs(ledger: &Ledger, target: TargetId, health: &TargetHealth) ->
         tracing::warn!(target = %health.target, count = bad.len(), "an agent reported packs with malformed names or digests");
     }
     let names: Vec<&str> = good.iter().map(|pack| pack.name.as_str()).collect();
-    let versions: Vec<&str> = good.iter().map(|pack| pack.version.as_str()).collect();
+    let versions: Vec<String> = good.iter().map(|pack| clean(&pack.version)).collect();
     let digests: Vec<&str> = good.iter().map(|pack| pack.digest.as_str()).collect();
-    let faults: Vec<Option<&str>> = good.iter().map(|pack| pack.fault.as_deref()).collect();
+    let faults: Vec<Option<String>> = good.iter().map(|pack| pack.fault.as_deref().map(clean)).collect();
     let params: [&(dyn ToSql + Sync); 6] =
         [&target.uuid(), &Ledger::tenant().uuid(), &names, &versions, &digests, &faults];
     ledger.query(PACKS, &params).await.map(drop)

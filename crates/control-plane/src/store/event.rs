@@ -126,8 +126,8 @@ impl Event {
     }
 }
 
-/// Texts of others (errors, reasons) may not steer a terminal that shows the log, nor break what reads its JSON.
-fn clean(text: &str) -> String {
+/// Texts of others (errors, reasons) may not steer a terminal that shows them, nor hold what Postgres refuses in a text.
+pub(super) fn clean(text: &str) -> String {
     const LONGEST: usize = 2000;
     text.chars().take(LONGEST).map(|found| if found.is_control() { '\u{FFFD}' } else { found }).collect()
 }

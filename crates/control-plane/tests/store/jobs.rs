@@ -256,6 +256,20 @@ async fn fifty_ends_that_are_stuck_are_tried_for_ever_and_hold_up_no_other() {
 }
 
 #[tokio::test]
+async fn what_a_target_said_cannot_break_the_ledger_or_steer_a_terminal() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let session = books.create(&ada).await;
+    let lease = books.claim_one(&agent).await;
+    assert_eq!(books.result(&agent, &lease, refused("mint\0_failed\u{1b}[2J", false)).await, TAKEN);
+    let error = books.find(session.id).await.error.expect("says why");
+    assert_eq!(error.code, "mint\u{FFFD}_failed\u{FFFD}[2J");
+    let revoke = books.claim_one(&agent).await;
+    assert_eq!(books.result(&agent, &revoke, stuck("a\0b")).await, TAKEN);
+    assert_eq!(books.find(session.id).await.view().blocked.as_deref(), Some("a\u{FFFD}b"));
+}
+
+#[tokio::test]
 async fn a_quarantined_role_that_is_no_longer_blocked_but_not_gone_is_told_once() {
     let books = Books::open().await;
     let (agent, ada) = (books.agent("a1").await, books.person("ada").await);

@@ -121,6 +121,16 @@ async fn what_the_agent_dropped_by_itself_is_over_and_has_expired_if_its_time_wa
 }
 
 #[tokio::test]
+async fn a_role_that_cannot_log_in_because_its_time_is_up_by_the_targets_clock_has_expired() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (session, _) = books.ready(&ada, &agent).await;
+    let over = ObservedRole { armed: false, valid_until: Some(minted_now()), ..role(session.id, RoleState::Disarmed) };
+    report(&books, &agent, look(vec![over])).await;
+    assert_eq!(books.find(session.id).await.facts.intent, Intent::Absent(EndReason::Expired));
+}
+
+#[tokio::test]
 async fn a_role_that_no_session_explains_is_told_once_and_shown_until_it_is_gone() {
     let books = Books::open().await;
     let agent = books.agent("a1").await;

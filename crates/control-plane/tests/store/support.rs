@@ -28,18 +28,18 @@ use tokio::sync::mpsc;
 use tokio_postgres::Client;
 
 /// The owner of the ledger: may make roles, is no superuser.
-pub const OWNER: &str = "ledger_owner";
+pub(crate) const OWNER: &str = "ledger_owner";
 
 /// A ledger with its schema.
-pub struct Books {
-    pub pg: TestPg,
-    pub config: LedgerConfig,
-    pub ledger: Ledger,
-    pub sent: mpsc::Receiver<Wake>,
+pub(crate) struct Books {
+    pub(crate) pg: TestPg,
+    pub(crate) config: LedgerConfig,
+    pub(crate) ledger: Ledger,
+    pub(crate) sent: mpsc::Receiver<Wake>,
 }
 
 /// A server with an empty database and its owner.
-pub async fn empty() -> (TestPg, LedgerConfig) {
+pub(crate) async fn empty() -> (TestPg, LedgerConfig) {
     let version = *pg_versions().last().expect("there is a Postgres");
     let pg = TestPg::start(version).await;
     let admin = pg.superuser("postgres").await;
@@ -50,17 +50,17 @@ pub async fn empty() -> (TestPg, LedgerConfig) {
 }
 
 /// One more control plane process on this ledger.
-pub fn connect(config: &LedgerConfig) -> (Ledger, mpsc::Receiver<Wake>) {
+pub(crate) fn connect(config: &LedgerConfig) -> (Ledger, mpsc::Receiver<Wake>) {
     let (wakeups, sent) = Wakeups::new();
     (Ledger::new(config, Arc::new(SystemRandomness), wakeups).expect("builds"), sent)
 }
 
-pub fn request() -> RequestId {
+pub(crate) fn request() -> RequestId {
     RequestId::from_parts(1_700_000_000_000, rand::random())
 }
 
 impl Books {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let (pg, config) = empty().await;
         migrate(&config).await.expect("migrates");
         let (ledger, sent) = connect(&config);
@@ -68,24 +68,24 @@ impl Books {
     }
 
     /// A client past all rules but those of the tables.
-    pub async fn superuser(&self) -> Client {
+    pub(crate) async fn superuser(&self) -> Client {
         self.pg.superuser("ledger").await
     }
 
     /// Runs a statement as the superuser, to move time or break things.
-    pub async fn force(&self, sql: &str) {
+    pub(crate) async fn force(&self, sql: &str) {
         self.superuser().await.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
-    pub async fn count(&self, sql: &str) -> i64 {
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.superuser().await.query_one(sql, &[]).await.expect("counts").get(0)
     }
 
-    pub async fn person(&self, name: &str) -> Caller {
+    pub(crate) async fn person(&self, name: &str) -> Caller {
         self.person_with_token(name).await.0
     }
 
-    pub async fn person_with_token(&self, name: &str) -> (Caller, BearerToken) {
+    pub(crate) async fn person_with_token(&self, name: &str) -> (Caller, BearerToken) {
         let name = name.parse().expect("is a name");
         let actor = ActorSpec { name, kind: ActorKind::Human, groups: None, email: None };
         let new = NewToken { actor, scopes: vec![Scope::Requester], life: Duration::from_secs(3600) };
@@ -97,7 +97,7 @@ impl Books {
     }
 
     /// An agent that serves `pg-local` and has said so.
-    pub async fn agent(&self, name: &str) -> AgentIdentity {
+    pub(crate) async fn agent(&self, name: &str) -> AgentIdentity {
         let ask = EnrollAgent {
             name: name.parse().expect("is a name"),
             targets: vec!["pg-local".parse().expect("is a name")],
@@ -110,14 +110,14 @@ impl Books {
         agent
     }
 
-    pub async fn create(&self, who: &Caller) -> SessionRecord {
+    pub(crate) async fn create(&self, who: &Caller) -> SessionRecord {
         let created = sessions::create(&self.ledger, &self.wish(who)).await.expect("creates");
         assert!(matches!(created, Created::New(_)));
         created.into_session()
     }
 
     /// What `who` may wish for, with a fresh key.
-    pub fn wish(&self, who: &Caller) -> NewSession {
+    pub(crate) fn wish(&self, who: &Caller) -> NewSession {
         let id: SessionId = self.ledger.fresh_id(who.now);
         NewSession {
             id,
@@ -138,17 +138,17 @@ impl Books {
         }
     }
 
-    pub async fn claim(&self, agent: &AgentIdentity) -> Vec<LeasedJob> {
+    pub(crate) async fn claim(&self, agent: &AgentIdentity) -> Vec<LeasedJob> {
         jobs::claim(&self.ledger, agent, &slots(8, 8, 0)).await.expect("claims")
     }
 
-    pub async fn claim_one(&self, agent: &AgentIdentity) -> LeasedJob {
+    pub(crate) async fn claim_one(&self, agent: &AgentIdentity) -> LeasedJob {
         let mut jobs = self.claim(agent).await;
         assert_eq!(jobs.len(), 1, "{jobs:?}");
         jobs.remove(0)
     }
 
-    pub async fn report(&self, agent: &AgentIdentity, lease: &LeasedJob, outcome: JobOutcome) -> Completion {
+    pub(crate) async fn report(&self, agent: &AgentIdentity, lease: &LeasedJob, outcome: JobOutcome) -> Completion {
         let report = CompleteJob { lease_token: lease.lease_token.clone(), generation: lease.generation, outcome };
         let origin = Origin::agent(agent.name.as_str(), request());
         let answer = jobs::complete(&self.ledger, agent, origin, (lease.job.id(), &report)).await;
@@ -156,7 +156,7 @@ impl Books {
     }
 
     /// The same without its numbers, which differ each time.
-    pub async fn result(&self, agent: &AgentIdentity, lease: &LeasedJob, outcome: JobOutcome) -> Completion {
+    pub(crate) async fn result(&self, agent: &AgentIdentity, lease: &LeasedJob, outcome: JobOutcome) -> Completion {
         match self.report(agent, lease, outcome).await {
             Completion::Taken(_) => Completion::Taken(Timing::default()),
             other @ (Completion::Repeated | Completion::Stale | Completion::Refused(_) | Completion::WrongOutcome) => {
@@ -166,7 +166,7 @@ impl Books {
     }
 
     /// A session that is ready, and the lease by which it became so.
-    pub async fn ready(&self, who: &Caller, agent: &AgentIdentity) -> (SessionRecord, LeasedJob) {
+    pub(crate) async fn ready(&self, who: &Caller, agent: &AgentIdentity) -> (SessionRecord, LeasedJob) {
         let session = self.create(who).await;
         // Beginnings only: an end that waits for its next try may become due at any moment.
         let mut leases = jobs::claim(&self.ledger, agent, &slots(8, 0, 0)).await.expect("claims");
@@ -176,42 +176,42 @@ impl Books {
         (self.find(session.id).await, lease)
     }
 
-    pub async fn find(&self, id: SessionId) -> SessionRecord {
+    pub(crate) async fn find(&self, id: SessionId) -> SessionRecord {
         sessions::find(&self.ledger, id, Viewer::All).await.expect("answers").expect("is there")
     }
 
-    pub async fn status(&self, id: SessionId) -> SessionStatus {
+    pub(crate) async fn status(&self, id: SessionId) -> SessionStatus {
         self.find(id).await.status()
     }
 
-    pub async fn revoke(&self, who: &Caller, id: SessionId) -> EndOutcome {
+    pub(crate) async fn revoke(&self, who: &Caller, id: SessionId) -> EndOutcome {
         let wish = EndRequest { id, viewer: Viewer::Actor(who.actor), note: None };
         let origin = Origin::actor(who.name.as_str(), request());
         sessions::end(&self.ledger, origin, &wish).await.expect("answers")
     }
 
     /// Events of this action about this object.
-    pub async fn events(&self, action: &str, object: impl std::fmt::Display) -> i64 {
+    pub(crate) async fn events(&self, action: &str, object: impl std::fmt::Display) -> i64 {
         let sql = format!("SELECT count(*) FROM audit_events WHERE action = '{action}' AND object = '{object}'");
         self.count(&sql).await
     }
 }
 
-pub const TAKEN: Completion = Completion::Taken(Timing { create_to_ready: None, end_to_cut: None });
+pub(crate) const TAKEN: Completion = Completion::Taken(Timing { create_to_ready: None, end_to_cut: None });
 
-pub fn slots(create: u16, revoke: u16, wait_ms: u32) -> ClaimJobs {
+pub(crate) fn slots(create: u16, revoke: u16, wait_ms: u32) -> ClaimJobs {
     ClaimJobs { create_slots: create, revoke_slots: revoke, wait_ms, except_targets: vec![] }
 }
 
-pub fn recipient() -> RecipientSecret {
+pub(crate) fn recipient() -> RecipientSecret {
     RecipientSecret::for_token(&BearerToken::generate([3; 32]), SessionId::from_parts(1, [1; 10]))
 }
 
-pub fn heartbeat() -> Heartbeat {
+pub(crate) fn heartbeat() -> Heartbeat {
     Heartbeat { version: "0.1.0".into(), targets: vec![health("pg-local")] }
 }
 
-pub fn health(target: &str) -> TargetHealth {
+pub(crate) fn health(target: &str) -> TargetHealth {
     TargetHealth {
         target: target.parse().expect("is a name"),
         host: "127.0.0.1".into(),
@@ -232,22 +232,22 @@ pub fn health(target: &str) -> TargetHealth {
 }
 
 /// A blob of the right shape for this lease. Nobody opens it here.
-pub fn sealed(generation: i64) -> String {
+pub(crate) fn sealed(generation: i64) -> String {
     let encode = |length: usize| base64::engine::general_purpose::STANDARD.encode(vec![7; length]);
     format!("v1.{generation}.{}.{}", encode(32), encode(64))
 }
 
-pub fn minted(lease: &LeasedJob) -> JobOutcome {
+pub(crate) fn minted(lease: &LeasedJob) -> JobOutcome {
     let Job::CreateSession(job) = &lease.job else { panic!("not a create: {lease:?}") };
     minted_until(lease, minted_now() + Duration::from_secs(job.ttl_seconds.into()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "stands for the target's clock, which nobody passes in")]
-pub fn minted_now() -> Timestamp {
+pub(crate) fn minted_now() -> Timestamp {
     Timestamp::now()
 }
 
-pub fn minted_until(lease: &LeasedJob, expires_at: Timestamp) -> JobOutcome {
+pub(crate) fn minted_until(lease: &LeasedJob, expires_at: Timestamp) -> JobOutcome {
     JobOutcome::Minted {
         role_name: lease.job.session().role_name().to_string(),
         expires_at,
@@ -255,14 +255,14 @@ pub fn minted_until(lease: &LeasedJob, expires_at: Timestamp) -> JobOutcome {
     }
 }
 
-pub fn ended() -> JobOutcome {
+pub(crate) fn ended() -> JobOutcome {
     JobOutcome::Ended { dropped: true, blocked: None }
 }
 
-pub fn stuck(blocked: &str) -> JobOutcome {
+pub(crate) fn stuck(blocked: &str) -> JobOutcome {
     JobOutcome::Ended { dropped: false, blocked: Some(blocked.to_owned()) }
 }
 
-pub fn refused(code: &str, retryable: bool) -> JobOutcome {
+pub(crate) fn refused(code: &str, retryable: bool) -> JobOutcome {
     JobOutcome::Refused { error: SessionFailure { code: code.into(), message: "no".into(), retryable } }
 }

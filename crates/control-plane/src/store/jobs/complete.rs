@@ -5,12 +5,14 @@ use std::time::Duration;
 use gk_shared::ids::{JobId, SessionId};
 use gk_shared::problem::ErrorCode;
 use gk_shared::wire::job::{CompleteJob, JobOutcome};
+use gk_shared::wire::session::SessionFailure;
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::apply;
 use super::verdict::{Held, decide};
+use crate::store::event::clean;
 use crate::store::row::Reader;
 use crate::store::tokens::AgentIdentity;
 use crate::store::{Lane, Ledger, Origin, StoreError};
@@ -83,8 +85,25 @@ pub async fn complete(
         return Ok(answer);
     }
     let locked = locked(&row, id, digest)?;
-    let verdict = decide(&locked.held, &report.outcome);
+    let verdict = decide(&locked.held, &cleaned(&report.outcome));
     apply::apply(ledger, tx, &locked, verdict).await
+}
+
+/// An agent repeats what a target said; what comes from there is not to be trusted as a text.
+fn cleaned(outcome: &JobOutcome) -> JobOutcome {
+    match outcome {
+        JobOutcome::Minted { .. } | JobOutcome::Extended { .. } => outcome.clone(),
+        JobOutcome::Ended { dropped, blocked } => {
+            JobOutcome::Ended { dropped: *dropped, blocked: blocked.as_deref().map(clean) }
+        }
+        JobOutcome::Refused { error } => JobOutcome::Refused {
+            error: SessionFailure {
+                code: clean(&error.code),
+                message: clean(&error.message),
+                retryable: error.retryable,
+            },
+        },
+    }
 }
 
 fn digest(outcome: &JobOutcome) -> [u8; 32] {

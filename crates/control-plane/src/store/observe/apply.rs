@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::Look;
 use super::reconcile::Step;
+use crate::store::event::clean;
 use crate::store::row::Reader;
 use crate::store::sessions::end::{Why, want_absent};
 use crate::store::{AuditedTx, Event, Lane, Ledger, Origin, StoreError, cleanup};
@@ -247,17 +248,17 @@ fn uuids(ids: &[SessionId]) -> Vec<Uuid> {
 
 /// Seen roles as columns.
 #[derive(Default)]
-struct Seen<'o> {
+struct Seen {
     ids: Vec<Uuid>,
     armed: Vec<bool>,
     backends: Vec<i64>,
     generations: Vec<i64>,
     ends: Vec<Option<jiff::Timestamp>>,
-    details: Vec<Option<&'o str>>,
+    details: Vec<Option<String>>,
 }
 
-impl<'o> Seen<'o> {
-    fn of(look: &Look<'o>, ids: &[SessionId]) -> Self {
+impl Seen {
+    fn of(look: &Look<'_>, ids: &[SessionId]) -> Self {
         // Each once: a role that is named twice would make the same row change twice.
         let mut wanted: HashSet<SessionId> = ids.iter().copied().collect();
         let mut seen = Self::default();
@@ -265,12 +266,12 @@ impl<'o> Seen<'o> {
         seen
     }
 
-    fn push(&mut self, role: &'o ObservedRole) {
+    fn push(&mut self, role: &ObservedRole) {
         self.ids.push(role.session_id.uuid());
         self.armed.push(role.armed);
         self.backends.push(role.backends.max(0));
         self.generations.push(role.generation);
         self.ends.push(role.valid_until);
-        self.details.push(role.detail.as_deref());
+        self.details.push(role.detail.as_deref().map(clean));
     }
 }

@@ -122,8 +122,10 @@ fn plan(look: &Look<'_>) -> Vec<(SessionId, Step)> {
         steps.push((*id, look.known.get(id).map_or(Step::Nothing, dropped)));
     }
     for role in look.observation.roles.iter().filter(|role| !gone.contains(&role.session_id)) {
-        let step = look.known.get(&role.session_id).map_or(Step::Orphan, |known| seen(known, role));
-        steps.push((role.session_id, step));
+        // Whether its time is up is for the target's clock to say, too.
+        let over = role.valid_until.is_some_and(|end| end <= look.observation.target_time);
+        let known = look.known.get(&role.session_id).map(|known| Known { over: known.over || over, ..*known });
+        steps.push((role.session_id, known.map_or(Step::Orphan, |known| seen(&known, role))));
     }
     if look.observation.complete {
         let named: HashSet<SessionId> = named(look.observation).collect();
