@@ -27,7 +27,13 @@ struct Cli {
 #[derive(Debug, Args)]
 struct Settings {
     /// Settings file
-    #[arg(long, global = true, value_name = "FILE", env = "GK_CONTROL_PLANE_CONFIG", default_value = "/etc/gatekeeper/control-plane.toml")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "GK_CONTROL_PLANE_CONFIG",
+        default_value = "/etc/gatekeeper/control-plane.toml"
+    )]
     config: PathBuf,
 }
 
@@ -54,7 +60,8 @@ impl LedgerChoice {
     fn load(&self, settings: &Settings) -> Result<LedgerConfig, Failure> {
         let Some(file) = &self.ledger_url_file else { return Ok(settings.load()?.ledger) };
         let url = read_secret(file).map_err(|error| Failure::new(error.code(), error.to_string()))?;
-        LedgerConfig::from_url(&SecretDsn::from(url)).map_err(|error| Failure::config(format!("{}: {error}", file.display())))
+        LedgerConfig::from_url(&SecretDsn::from(url))
+            .map_err(|error| Failure::config(format!("{}: {error}", file.display())))
     }
 }
 

@@ -71,27 +71,10 @@ impl Plane {
     /// # Errors
     /// The ledger does not answer.
     pub async fn refresh_gauges(&self) -> Result<(), StoreError> {
-        let gauges = status::gauges(&self.ledger).await?;
-        self.metrics.clear_ledger_counts();
-        for (lane, name) in [(Lane::Normal, "normal"), (Lane::Ending, "ending")] {
-            let used = self.ledger.pool_use(lane);
-            self.metrics.set_ledger(&format!("pool_{name}_open"), count(used.open));
-            self.metrics.set_ledger(&format!("pool_{name}_idle"), count(used.idle));
-            self.metrics.set_ledger(&format!("pool_{name}_waiting"), count(used.waiting));
+        for lane in [Lane::Normal, Lane::Ending] {
+            self.metrics.show_pool(lane, self.ledger.pool_use(lane));
         }
-        for (status, sessions) in gauges.sessions {
-            self.metrics.set_ledger(&format!("sessions_{status}"), count(sessions));
-        }
-        for (kind, state, jobs) in gauges.jobs {
-            self.metrics.set_ledger(&format!("jobs_{kind}_{state}"), count(jobs));
-        }
-        self.metrics.set_ledger("audit_unsealed", count(gauges.audit_unsealed));
-        self.metrics.set_ledger("oldest_uncut_seconds", gauges.oldest_uncut_seconds);
+        self.metrics.show(&status::gauges(&self.ledger).await?);
         Ok(())
     }
-}
-
-/// A count as a metric; what is beyond a u32 is shown as the largest one.
-fn count(number: impl TryInto<u32>) -> f64 {
-    f64::from(number.try_into().unwrap_or(u32::MAX))
 }

@@ -1,6 +1,9 @@
 //! The HTTP API as its callers see it: a served control plane, a real Postgres for its ledger, a real HTTP client.
 //!
 //! The agent in these tests is a client of the API like any other; what a true one does on a target is tested with it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::needless_pass_by_value, reason = "`json!(...)` reads best where it is passed by value")]
+#![allow(clippy::disallowed_methods, reason = "tests ask the machine for its time")]
 
 #[path = "http_api/support.rs"]
 mod support;

@@ -17,7 +17,8 @@ const QUESTION: &str = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: c
 pub(crate) async fn healthcheck(listen: SocketAddr) -> Result<(), Failure> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
     let unreachable = |why: String| Failure::new(ErrorCode::ControlPlaneUnreachable, format!("{address}: {why}"));
-    let answer = tokio::time::timeout(PATIENCE, ask(address)).await.map_err(|_| unreachable("no answer in 5 s".into()))?;
+    let answer =
+        tokio::time::timeout(PATIENCE, ask(address)).await.map_err(|_| unreachable("no answer in 5 s".into()))?;
     let answer = answer.map_err(|error| unreachable(error.to_string()))?;
     let status = answer.split(' ').nth(1).unwrap_or("no status");
     if status == "200" {

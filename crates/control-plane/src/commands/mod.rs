@@ -35,6 +35,7 @@ pub(crate) async fn migrate(ledger: &LedgerConfig) -> Result<(), Failure> {
 /// `openapi`
 pub(crate) fn openapi() -> Result<(), Failure> {
     let document = gk_control_plane::http::openapi::document();
-    let text = document.to_pretty_json().map_err(|error| Failure::system("cannot write the document", &error.into()))?;
+    let text =
+        document.to_pretty_json().map_err(|error| Failure::system("cannot write the document", &error.into()))?;
     say(&text)
 }

@@ -26,7 +26,9 @@ pub(crate) async fn run(config: PlaneConfig) -> Result<(), Failure> {
 fn cannot_listen(config: &PlaneConfig, error: &std::io::Error) -> Failure {
     let fix = match error.kind() {
         ErrorKind::AddrInUse => "stop the process that has it, or choose another port (listen or CONTROL_PLANE_PORT)",
-        ErrorKind::PermissionDenied => "ports below 1024 need a right of their own: choose another, or grant CAP_NET_BIND_SERVICE",
+        ErrorKind::PermissionDenied => {
+            "ports below 1024 need a right of their own: choose another, or grant CAP_NET_BIND_SERVICE"
+        }
         ErrorKind::AddrNotAvailable => "this machine has no such address: choose one that it has",
         _ => "choose another address",
     };

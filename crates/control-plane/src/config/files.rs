@@ -126,7 +126,9 @@ fn fault(mode: u32, owner: u32, me: u32, care: Care) -> Option<String> {
         return Some(format!("belongs to user {owner}, who could change it: chown it to user {me} or root"));
     }
     match care {
-        Care::Settings if mode & 0o002 != 0 => Some(format!("can be written by everyone (mode {mode:04o}): chmod o-w it")),
+        Care::Settings if mode & 0o002 != 0 => {
+            Some(format!("can be written by everyone (mode {mode:04o}): chmod o-w it"))
+        }
         Care::Secret if mode & 0o027 != 0 => {
             Some(format!("can be read or written by others (mode {mode:04o}): chmod 0600 it"))
         }

@@ -137,7 +137,8 @@ impl Keys {
             Some(time) if range.contains(&time) => Some(time),
             Some(_) | None => {
                 let bounds = format!("{}s to {}s", least.as_secs_f64(), most.as_secs_f64());
-                faults.add(self.name(key), format!("expected a time such as \"500ms\", \"5s\" or \"2m\" from {bounds}"));
+                faults
+                    .add(self.name(key), format!("expected a time such as \"500ms\", \"5s\" or \"2m\" from {bounds}"));
                 None
             }
         }
@@ -147,7 +148,12 @@ impl Keys {
     pub(crate) fn no_secret(&mut self, key: &str, faults: &mut Faults) {
         if self.table.remove(key).is_some() {
             let name = self.name(key);
-            faults.add(&name, format!("a secret may not stand in this file: put it into a file of mode 0600 and name that in {name}_file"));
+            faults.add(
+                &name,
+                format!(
+                    "a secret may not stand in this file: put it into a file of mode 0600 and name that in {name}_file"
+                ),
+            );
         }
     }
 
@@ -185,7 +191,9 @@ mod tests {
         for (text, millis) in [("500ms", 500), ("5s", 5_000), ("2m", 120_000), ("1h", 3_600_000), ("0s", 0)] {
             assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
-        for bad in ["", "5", "s", "5 s", "1.5s", "-1s", "5S", "1h30m", "99999999999999999999s", "18446744073709551615h", "5ˋ"] {
+        for bad in
+            ["", "5", "s", "5 s", "1.5s", "-1s", "5S", "1h30m", "99999999999999999999s", "18446744073709551615h", "5ˋ"]
+        {
             assert_eq!(duration(bad), None, "{bad}");
         }
     }

@@ -14,7 +14,9 @@ pub enum LedgerAddressError {
     #[error("it has no {0}")]
     Missing(&'static str),
     /// TLS is asked for, and this binary has none towards the ledger.
-    #[error("sslmode=require is not supported towards the ledger: use a Unix socket, the loopback interface or a TLS tunnel")]
+    #[error(
+        "sslmode=require is not supported towards the ledger: use a Unix socket, the loopback interface or a TLS tunnel"
+    )]
     TlsUnsupported,
 }
 

@@ -51,9 +51,15 @@ impl LogConfig {
         }
         let written = keys.text("filter", faults).map(|filter| ("log.filter", filter));
         let from = |name: &'static str| environment(name).filter(|text| !text.is_empty()).map(|text| (name, text));
-        let (key, filter) = from("GK_LOG").or_else(|| from("LOG_LEVEL")).or(written).unwrap_or(("log.filter", default.filter));
+        let (key, filter) =
+            from("GK_LOG").or_else(|| from("LOG_LEVEL")).or(written).unwrap_or(("log.filter", default.filter));
         if let Err(error) = filter.parse::<tracing_subscriber::EnvFilter>() {
-            faults.add(key, format!("expected error, warn, info, debug, trace or a filter such as warn,gk_control_plane=debug: {error}"));
+            faults.add(
+                key,
+                format!(
+                    "expected error, warn, info, debug, trace or a filter such as warn,gk_control_plane=debug: {error}"
+                ),
+            );
         }
         keys.finish(&["format", "filter"], faults);
         Self { format, filter }

@@ -10,8 +10,8 @@ mod plane;
 mod tests;
 
 pub use files::{FileError, read_secret, read_settings};
-pub(crate) use keys::{Faults, Keys};
 pub use keys::{Fault, duration};
+pub(crate) use keys::{Faults, Keys};
 pub use ledger::{LedgerAddressError, LedgerConfig, LedgerParts};
 pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};

@@ -140,7 +140,10 @@ fn listen(keys: &mut Keys, environment: Environment<'_>, faults: &mut Faults) ->
     let mut listen = match keys.text("listen", faults) {
         None => default,
         Some(text) => text.parse().unwrap_or_else(|_| {
-            faults.add("listen", "expected an address and a port from 1 to 65535, such as \"127.0.0.1:4000\" or \"[::1]:4000\"");
+            faults.add(
+                "listen",
+                "expected an address and a port from 1 to 65535, such as \"127.0.0.1:4000\" or \"[::1]:4000\"",
+            );
             default
         }),
     };
@@ -218,11 +221,19 @@ fn keep<T, E: std::fmt::Display>(result: Result<T, E>, key: &str, faults: &mut F
 fn policy(keys: &mut Keys, ceiling: Ttl, environment: Environment<'_>, faults: &mut Faults) -> Option<Policy> {
     let file = keys.path("policy_file", faults);
     let Some(file) = environment("GK_POLICY_FILE").map(PathBuf::from).or(file) else {
-        faults.add("policy_file", "is missing: without rules nobody gets anything, so say so with an empty policy on purpose");
+        faults.add(
+            "policy_file",
+            "is missing: without rules nobody gets anything, so say so with an empty policy on purpose",
+        );
         return None;
     };
     let text = keep(read_settings(&file), "policy_file", faults)?;
-    Policy::parse(&text, ceiling)
-        .map_err(|found| faults.0.extend(found.into_iter().map(|fault| Fault { key: format!("{}: {}", file.display(), fault.key), ..fault })))
-        .ok()
+    let in_file = |fault: Fault| Fault { key: format!("{}: {}", file.display(), fault.key), ..fault };
+    match Policy::parse(&text, ceiling) {
+        Ok(policy) => Some(policy),
+        Err(found) => {
+            faults.0.extend(found.into_iter().map(in_file));
+            None
+        }
+    }
 }

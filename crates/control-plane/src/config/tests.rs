@@ -11,7 +11,11 @@ impl Home {
     fn new() -> Self {
         let home = Self(tempfile::tempdir().unwrap());
         home.file("url", "postgresql://gk:s3cret@127.0.0.1:5432/ledger\n", 0o600);
-        home.file("policy", "[[rule]]\nname='a'\nwho=['user:dana']\ntargets=['x']\nroles=['app_read']\nmax_ttl='1h'\n", 0o644);
+        home.file(
+            "policy",
+            "[[rule]]\nname='a'\nwho=['user:dana']\ntargets=['x']\nroles=['app_read']\nmax_ttl='1h'\n",
+            0o644,
+        );
         home
     }
     fn file(&self, name: &str, text: &str, mode: u32) -> PathBuf {
@@ -49,7 +53,8 @@ fn the_environment_wins_over_the_file() {
         ("GK_LOG", "debug"),
         ("GK_LOG_FORMAT", "json"),
     ];
-    let config = Home::new().parse(&format!("listen='127.0.0.1:1'\n{GOOD}[log]\nfilter='error'\n"), &environment).unwrap();
+    let config =
+        Home::new().parse(&format!("listen='127.0.0.1:1'\n{GOOD}[log]\nfilter='error'\n"), &environment).unwrap();
     assert_eq!(config.listen.port(), 4999);
     assert_eq!(config.policy.ceiling().to_string(), "1h30m");
     assert_eq!(config.log, LogConfig { format: LogFormat::Json, filter: "debug".into() });
@@ -94,7 +99,9 @@ fn every_fault_names_its_key_and_never_a_secret() {
 
 #[test]
 fn a_bad_environment_is_a_fault_that_names_the_variable() {
-    for (name, value) in [("CONTROL_PLANE_PORT", "65536"), ("SESSION_MAX_TTL_MINUTES", "0"), ("GK_LOG", "a=b=c"), ("GK_LOG_FORMAT", "x")] {
+    for (name, value) in
+        [("CONTROL_PLANE_PORT", "65536"), ("SESSION_MAX_TTL_MINUTES", "0"), ("GK_LOG", "a=b=c"), ("GK_LOG_FORMAT", "x")]
+    {
         let found = Home::new().parse(GOOD, &[(name, value)]).unwrap_err();
         assert!(found.starts_with(name), "{found}");
     }

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use gk_shared::problem::ErrorCode;
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
@@ -86,13 +87,14 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 async fn read_bytes(request: Request, max: usize) -> Result<Bytes, ApiError> {
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let too_large = || ApiError::new(ErrorCode::BodyTooLarge, format!("the body is larger than {max} bytes"));
     if declared.is_some_and(|length| length > max as u64) {
         return Err(too_large());
     }
     axum::body::to_bytes(request.into_body(), max).await.map_err(|error| {
-        let of_size = std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        let of_size = std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
         if of_size { too_large() } else { bad_json(1, 1, "the body broke off") }
     })
 }
@@ -181,7 +183,10 @@ fn explain_data(path: &str, text: &str) -> ApiError {
         if let Some(rest) = text.strip_prefix(start) {
             let code = if is_ttl(path) { ErrorCode::InvalidTtl } else { ErrorCode::InvalidType };
             let (found, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, "another type"));
-            return ApiError::new(code, format!("`{}` must be {}, got {}", clean(path), shorten(expected, 100), kind(found)));
+            return ApiError::new(
+                code,
+                format!("`{}` must be {}, got {}", clean(path), shorten(expected, 100), kind(found)),
+            );
         }
     }
     // What our own types say of a value; they shorten it themselves.
@@ -278,7 +283,11 @@ mod tests {
     #[test]
     fn a_value_is_never_repeated_whole() {
         let long = "s3cret".repeat(10_000);
-        for body in [format!(r#"{{"target":"{long}"}}"#), format!(r#"{{"target":"a","role":"b","ttlSeconds":"{long}"}}"#), format!(r#"{{"{long}":1}}"#)] {
+        for body in [
+            format!(r#"{{"target":"{long}"}}"#),
+            format!(r#"{{"target":"a","role":"b","ttlSeconds":"{long}"}}"#),
+            format!(r#"{{"{long}":1}}"#),
+        ] {
             assert!(refused(body.as_bytes()).1.len() < 400);
         }
     }

@@ -24,7 +24,9 @@ pub fn key(plane: &Plane, user: &User, headers: &HeaderMap) -> Result<Idempotenc
             Err(ApiError::new(ErrorCode::IdempotencyKeyRequired, "a service sends an Idempotency-Key with each create"))
         }
         (None, _) => Ok(fresh(plane)),
-        (Some(_), Some(_)) => Err(ApiError::new(ErrorCode::InvalidIdempotencyKey, "the Idempotency-Key is given twice")),
+        (Some(_), Some(_)) => {
+            Err(ApiError::new(ErrorCode::InvalidIdempotencyKey, "the Idempotency-Key is given twice"))
+        }
     }
 }
 

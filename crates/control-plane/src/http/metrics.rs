@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::{MatchedPath, State};
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
+use gk_shared::session::SessionStatus;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -17,6 +18,8 @@ use prometheus_client::registry::Registry;
 
 use crate::plane::Plane;
 use crate::store::jobs::Timing;
+use crate::store::status::Gauges;
+use crate::store::{Lane, PoolUse};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
@@ -32,8 +35,20 @@ struct Kind {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Named {
-    name: String,
+struct Status {
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Queue {
+    kind: String,
+    state: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolPart {
+    lane: &'static str,
+    state: &'static str,
 }
 
 /// The numbers of one process.
@@ -45,14 +60,17 @@ pub struct Metrics {
     jobs: Family<Kind, Counter>,
     create_to_ready: Histogram,
     end_to_cut: Histogram,
-    ledger: Family<Named, Gauge<f64, AtomicU64>>,
+    sessions: Family<Status, Gauge>,
+    queue: Family<Queue, Gauge>,
+    unsealed: Gauge,
+    oldest_uncut: Gauge<f64, AtomicU64>,
+    pool: Family<PoolPart, Gauge>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         // From a millisecond to about half a minute.
         let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
-        let mut registry = Registry::with_prefix("gk");
         let metrics = Self {
             registry: Arc::default(),
             answered: Family::default(),
@@ -60,19 +78,35 @@ impl Default for Metrics {
             jobs: Family::default(),
             create_to_ready: seconds(),
             end_to_cut: seconds(),
-            ledger: Family::default(),
+            sessions: Family::default(),
+            queue: Family::default(),
+            unsealed: Gauge::default(),
+            oldest_uncut: Gauge::default(),
+            pool: Family::default(),
         };
-        registry.register("http_requests", "Requests answered, by method, route and status", metrics.answered.clone());
-        registry.register("http_request_seconds", "Time to answer, waits included", metrics.seconds.clone());
-        registry.register("jobs", "Results of jobs taken from agents, by kind and outcome", metrics.jobs.clone());
-        registry.register("create_to_ready_seconds", "From the request to a working credential", metrics.create_to_ready.clone());
-        registry.register("end_to_cut_seconds", "From the wish to end a session to no login and no connection left", metrics.end_to_cut.clone());
-        registry.register("ledger", "How the ledger stands: sessions by status, jobs, events, connections", metrics.ledger.clone());
-        Self { registry: Arc::new(registry), ..metrics }
+        Self { registry: Arc::new(metrics.register()), ..metrics }
     }
 }
 
 impl Metrics {
+    fn register(&self) -> Registry {
+        let mut registry = Registry::with_prefix("gk");
+        registry.register("http_requests", "Requests answered, by method, route and status", self.answered.clone());
+        registry.register("http_request_seconds", "Time to answer, waits included", self.seconds.clone());
+        registry.register("jobs", "Results of jobs taken from agents, by kind and outcome", self.jobs.clone());
+        let ready = "From the request to a working credential";
+        registry.register("create_to_ready_seconds", ready, self.create_to_ready.clone());
+        let cut = "From the wish to end a session to no login and no connection left";
+        registry.register("end_to_cut_seconds", cut, self.end_to_cut.clone());
+        registry.register("sessions", "Sessions that are not over, by status", self.sessions.clone());
+        registry.register("jobs_waiting", "Jobs that are not done, by kind and state", self.queue.clone());
+        registry.register("audit_unsealed", "Audit events that are not linked yet", self.unsealed.clone());
+        let oldest = "How long the oldest session that should be cut has been waiting for it";
+        registry.register("oldest_uncut_seconds", oldest, self.oldest_uncut.clone());
+        registry.register("ledger_connections", "Connections to the ledger, by lane and state", self.pool.clone());
+        registry
+    }
+
     /// Counts an answer.
     pub fn answered(&self, method: &Method, route: &str, status: u16, took: Duration) {
         let label = Answered { method: method_label(method), route: route.to_owned(), status };
@@ -95,14 +129,31 @@ impl Metrics {
         }
     }
 
-    /// Forgets the ledger's numbers, before they are read anew: a count that is gone has no row to say so.
-    pub fn clear_ledger_counts(&self) {
-        self.ledger.clear();
+    /// Shows how the ledger stands.
+    pub fn show(&self, gauges: &Gauges) {
+        // A count that is gone has no row to say so.
+        for status in SessionStatus::ALL.iter().filter(|status| !status.is_over()) {
+            let found = gauges.sessions.iter().find(|(found, _)| found == status);
+            let label = Status { status: status.as_str() };
+            self.sessions.get_or_create(&label).set(found.map_or(0, |(_, count)| *count));
+        }
+        self.queue.clear();
+        for (kind, state, count) in &gauges.jobs {
+            self.queue.get_or_create(&Queue { kind: kind.clone(), state: state.clone() }).set(*count);
+        }
+        self.unsealed.set(gauges.audit_unsealed);
+        self.oldest_uncut.set(gauges.oldest_uncut_seconds);
     }
 
-    /// Sets one of the ledger's numbers.
-    pub fn set_ledger(&self, name: &str, value: f64) {
-        self.ledger.get_or_create(&Named { name: name.to_owned() }).set(value);
+    /// Shows how busy the connections of a lane are.
+    pub fn show_pool(&self, lane: Lane, used: PoolUse) {
+        let lane = match lane {
+            Lane::Normal => "normal",
+            Lane::Ending => "ending",
+        };
+        for (state, count) in [("open", used.open), ("idle", used.idle), ("waiting", used.waiting)] {
+            self.pool.get_or_create(&PoolPart { lane, state }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// All numbers as text.

@@ -4,7 +4,9 @@ use axum::Json;
 use gk_shared::problem::Problem;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, ResponseBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, ResponseBuilder,
+};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::access::Access;
@@ -28,10 +30,8 @@ pub fn document() -> OpenApi {
         .description(Some("Just-in-time Postgres access. Every path also answers without /v1. Errors are RFC 9457 problem details; their codes are stable."))
         .build();
     let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    let components = ComponentsBuilder::new()
-        .schema(Problem::name(), Problem::schema())
-        .security_scheme(SCHEME, scheme)
-        .build();
+    let components =
+        ComponentsBuilder::new().schema(Problem::name(), Problem::schema()).security_scheme(SCHEME, scheme).build();
     let mut document = OpenApiBuilder::new().info(info).components(Some(components)).build();
     for group in table() {
         let mut part = group.routes.into_openapi();
@@ -50,7 +50,9 @@ pub fn document() -> OpenApi {
 
 /// The operations of a path.
 pub fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.put, &mut item.delete, &mut item.patch].into_iter().filter_map(Option::as_mut)
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.delete, &mut item.patch]
+        .into_iter()
+        .filter_map(Option::as_mut)
 }
 
 /// What all operations have in common: how they fail, and who may call them.

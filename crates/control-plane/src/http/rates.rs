@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use gk_shared::problem::ErrorCode;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use gk_shared::problem::ErrorCode;
 use uuid::Uuid;
 
 use super::problem::ApiError;

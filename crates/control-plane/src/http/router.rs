@@ -11,7 +11,10 @@ use utoipa_axum::routes;
 use super::access::Access;
 use super::auth::{Door, guard};
 use super::rates::Bucket;
-use super::{agent, agents, audit, cleanup, fallback, health, me, metrics, openapi, packs, request_id, sessions, status, targets, tokens};
+use super::{
+    agent, agents, audit, cleanup, fallback, health, me, metrics, openapi, packs, request_id, sessions, status,
+    targets, tokens,
+};
 use crate::plane::Plane;
 
 /// Routes with the same door.

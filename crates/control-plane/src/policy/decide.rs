@@ -190,7 +190,8 @@ mod tests {
         let name: ActorName = "dana".parse().unwrap();
         let packs = ["app_read".parse().unwrap(), "app_write".parse().unwrap()];
         let allowed = policy().allowed(&Asker { name: &name, groups: &[] }, &"pg-local".parse().unwrap(), &packs);
-        let shown: Vec<_> = allowed.iter().map(|one| (one.role.as_str(), one.max_ttl.as_secs(), one.rule.as_str())).collect();
+        let shown: Vec<_> =
+            allowed.iter().map(|one| (one.role.as_str(), one.max_ttl.as_secs(), one.rule.as_str())).collect();
         assert_eq!(shown, [("app_read", 4 * 3600, "dev-read")]);
     }
 }

@@ -175,6 +175,8 @@ impl Policy {
         target: &'s TargetName,
         role: &'s PackName,
     ) -> impl Iterator<Item = &'s Rule> {
-        self.rules.iter().filter(move |rule| !is_reserved(role) && rule.covers(asker, target) && rule.roles.iter().any(|roles| roles.is(role)))
+        self.rules.iter().filter(move |rule| {
+            !is_reserved(role) && rule.covers(asker, target) && rule.roles.iter().any(|roles| roles.is(role))
+        })
     }
 }

@@ -17,7 +17,8 @@ impl Policy {
     /// Every fault in the file, each with its rule and key.
     pub fn parse(text: &str, ceiling: Ttl) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
-        let mut table: toml::Table = toml::from_str(text).map_err(|error| vec![Fault::of_toml("policy", &error, text)])?;
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|error| vec![Fault::of_toml("policy", &error, text)])?;
         let rules = match table.remove("rule") {
             None => Vec::new(),
             Some(toml::Value::Array(rules)) => read_rules(rules, ceiling, &mut faults),
@@ -41,7 +42,10 @@ fn read_rules(values: Vec<toml::Value>, ceiling: Ttl, faults: &mut Faults) -> Ve
         };
         let Some(rule) = read_rule(Keys::at(table, path.clone()), ceiling, faults) else { continue };
         if rules.iter().any(|other| other.name == rule.name) {
-            faults.add(format!("{path}.name"), format!("two rules are called \"{}\": audit events would name both", rule.name));
+            faults.add(
+                format!("{path}.name"),
+                format!("two rules are called \"{}\": audit events would name both", rule.name),
+            );
         }
         rules.push(rule);
     }
@@ -63,7 +67,10 @@ fn read_rule(mut keys: Keys, ceiling: Ttl, faults: &mut Faults) -> Option<Rule> 
     if let Some(error) = max_ttl.and_then(|ttl| ttl.check_limit(ceiling, "any session (session.max_ttl)").err()) {
         faults.add(keys.name("max_ttl"), error);
     }
-    if name.as_ref().is_some_and(|name| name.trim().is_empty() || name.len() > 100 || name.chars().any(char::is_control)) {
+    if name
+        .as_ref()
+        .is_some_and(|name| name.trim().is_empty() || name.len() > 100 || name.chars().any(char::is_control))
+    {
         faults.add(keys.name("name"), "expected 1 to 100 printable characters");
     }
     keys.finish(RULE_KEYS, faults);
@@ -90,7 +97,8 @@ fn reason_rule(keys: &mut Keys, faults: &mut Faults) -> Option<ReasonRule> {
         None | Some("required") => Some(ReasonRule::Required),
         Some("optional") => Some(ReasonRule::Optional),
         Some(other) => {
-            faults.add(keys.name("reason"), format!("expected \"required\" or \"optional\", got \"{}\"", shorten(other)));
+            faults
+                .add(keys.name("reason"), format!("expected \"required\" or \"optional\", got \"{}\"", shorten(other)));
             None
         }
     }

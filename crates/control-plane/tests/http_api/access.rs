@@ -98,7 +98,8 @@ async fn every_token_that_does_not_work_gets_the_same_answer() {
     let good = world.dana().await.token().to_owned();
     let revoked = world.person("gone", &["requester"], &[]).await;
     let tokens = world.admin.get("/v1/tokens").await.expect(200).body;
-    let id = tokens["tokens"].as_array().unwrap().iter().find(|token| token["actor"] == "gone").unwrap()["tokenId"].clone();
+    let id =
+        tokens["tokens"].as_array().unwrap().iter().find(|token| token["actor"] == "gone").unwrap()["tokenId"].clone();
     let revoke = format!("/v1/tokens/{}/revoke", id.as_str().unwrap());
     for _ in 0..2 {
         world.admin.post(&revoke, json!({})).await.expect(200);
@@ -117,7 +118,9 @@ async fn every_token_that_does_not_work_gets_the_same_answer() {
     ];
     let mut answers = Vec::new();
     for case in &cases {
-        let request = case.iter().fold(world.anonymous().request("GET", "/v1/me"), |request, value| request.header("Authorization", value));
+        let request = case
+            .iter()
+            .fold(world.anonymous().request("GET", "/v1/me"), |request, value| request.header("Authorization", value));
         let answer = Answer::of(request).await.refused(401, "token_invalid");
         assert!(answer.headers.contains_key("www-authenticate"));
         answers.push(answer.without_request_id());

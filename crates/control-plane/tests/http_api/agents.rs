@@ -26,7 +26,10 @@ async fn a_job_carries_what_the_agent_needs_and_the_id_of_the_request_that_cause
     assert_eq!(lease.job.correlation_id(), created.headers["x-request-id"].to_str().unwrap());
     let Job::CreateSession(job) = &lease.job else { panic!("{lease:?}") };
     assert_eq!((job.ttl_seconds, job.max_connections, job.requester.user_id.as_str()), (900, Some(3), "dana"));
-    assert_eq!((job.role.as_str(), job.pack_version.as_str(), job.reason.as_deref()), ("app_read", "pg-1.0.0", Some("debug")));
+    assert_eq!(
+        (job.role.as_str(), job.pack_version.as_str(), job.reason.as_deref()),
+        ("app_read", "pg-1.0.0", Some("debug"))
+    );
     assert_eq!(lease.attempt, 1);
 }
 
@@ -64,9 +67,14 @@ async fn a_report_without_the_lease_changes_nothing() {
     let id = dana.create(json!({})).await.expect(201).id();
     let lease = agent.claim_one().await;
     let path = format!("/v1/agent/jobs/{}", lease.job.id());
-    let body = |token: &str, generation| json!({"leaseToken": token, "generation": generation, "outcome": done(&lease)});
+    let body =
+        |token: &str, generation| json!({"leaseToken": token, "generation": generation, "outcome": done(&lease)});
     agent.0.post(&format!("{path}/complete"), body("00", lease.generation)).await.refused(409, "stale_lease");
-    agent.0.post(&format!("{path}/complete"), body(&lease.lease_token, lease.generation - 1)).await.refused(409, "stale_lease");
+    agent
+        .0
+        .post(&format!("{path}/complete"), body(&lease.lease_token, lease.generation - 1))
+        .await
+        .refused(409, "stale_lease");
     other.report(&lease, done(&lease)).await.refused(409, "stale_lease");
     let never = "/v1/agent/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV/complete";
     agent.0.post(never, body(&lease.lease_token, 1)).await.refused(409, "stale_lease");
@@ -108,9 +116,7 @@ async fn a_failure_that_may_pass_is_tried_again_and_one_that_may_not_ends_the_se
     let (world, agent) = World::with_agent().await;
     let dana = world.dana().await;
     let id = dana.create(json!({})).await.expect(201).id();
-    let refused = |code: &str, retryable: bool| {
-        json!({"kind": "refused", "error": {"code": code, "message": "no room", "retryable": retryable}})
-    };
+    let refused = |code: &str, retryable: bool| json!({"kind": "refused", "error": {"code": code, "message": "no room", "retryable": retryable}});
     let first = agent.claim_one().await;
     agent.report(&first, refused("target_busy", true)).await.expect(200);
     let second = agent.claim_one().await;
@@ -136,7 +142,11 @@ async fn what_cannot_be_dropped_is_quarantined_and_tried_again() {
     let after = dana.get(&format!("/v1/sessions/{id}")).await.expect(200).body;
     assert_eq!((&after["status"], &after["blocked"]), (&json!("quarantined"), &json!(blocked)));
     let found = world.admin.get("/v1/cleanup?maxLag=0s").await.expect(200).body;
-    assert_eq!((&found["findings"][0]["sessionId"], &found["findings"][0]["dangerous"]), (&json!(id), &json!(false)), "{found}");
+    assert_eq!(
+        (&found["findings"][0]["sessionId"], &found["findings"][0]["dangerous"]),
+        (&json!(id), &json!(false)),
+        "{found}"
+    );
     let again = world.admin.post("/v1/cleanup/run", json!({})).await.expect(200).body;
     assert_eq!(again["sessions"], json!([id]));
     agent.work().await;
@@ -149,9 +159,7 @@ async fn an_observation_is_held_against_what_is_wanted() {
     let dana = world.dana().await;
     let id = dana.create(json!({})).await.expect(201).id();
     let lease = agent.work().await;
-    let role = |id: &str, armed: bool| {
-        json!({"sessionId": id, "generation": lease.generation, "state": "minted", "armed": armed, "backends": 2})
-    };
+    let role = |id: &str, armed: bool| json!({"sessionId": id, "generation": lease.generation, "state": "minted", "armed": armed, "backends": 2});
     let unknown = "sess_01ARZ3NDEKTSV4RRFFQ69G5FAV";
     let answer = observe(&agent, json!([role(&id, true), role(unknown, true)])).await;
     assert_eq!(answer["intents"][0], json!({"sessionId": id, "desired": "present", "generation": lease.generation}));

@@ -42,7 +42,12 @@ fn bodies(dana: &Caller) -> Vec<Row> {
     rows.push(row("BOM", raw(dana, "\u{feff}{}"), 400, bad));
     rows.push(row("raw NUL", raw(dana, "{\"target\":\"a\0b\"}"), 400, bad));
     rows.push(row("escaped NUL in a reason", create(dana, json!({"reason": "a\0b"})), 400, &["invalid_text"]));
-    rows.push(row("control characters in a reason", create(dana, json!({"reason": "a\u{1b}[2J"})), 400, &["invalid_text"]));
+    rows.push(row(
+        "control characters in a reason",
+        create(dana, json!({"reason": "a\u{1b}[2J"})),
+        400,
+        &["invalid_text"],
+    ));
     rows.push(row("escaped NUL in a name", create(dana, json!({"target": "a\0b"})), 400, &["invalid_name"]));
     rows.push(row("60 kB of target", create(dana, json!({"target": "a".repeat(60_000)})), 400, &["invalid_name"]));
     rows.push(row("70 kB of body", create(dana, json!({"reason": "a".repeat(70_000)})), 413, &["body_too_large"]));
@@ -87,19 +92,28 @@ fn fields(dana: &Caller) -> Vec<Row> {
         "not base64!",
         "",
     ] {
-        rows.push(row(format!("key {key:?}"), create(dana, json!({"recipientPublicKey": key})), 400, &["invalid_public_key"]));
+        rows.push(row(
+            format!("key {key:?}"),
+            create(dana, json!({"recipientPublicKey": key})),
+            400,
+            &["invalid_public_key"],
+        ));
     }
     rows
 }
 
 fn headers(dana: &Caller) -> Vec<Row> {
     let with = |name: &str, value: &str| create(dana, json!({})).header(name, value);
-    let typed = |value: &str| dana.request("POST", "/v1/sessions").header("Content-Type", value).body(session(json!({})).to_string());
+    let typed = |value: &str| {
+        dana.request("POST", "/v1/sessions").header("Content-Type", value).body(session(json!({})).to_string())
+    };
     let mut rows: Vec<Row> = ["gzip", "br", "nonsense", "identity"]
         .into_iter()
         .map(|encoding| row(encoding, with("Content-Encoding", encoding), 415, &["encoding_not_supported"]))
         .collect();
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "application/jsonx", ""] {
+    for kind in
+        ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "application/jsonx", ""]
+    {
         rows.push(row(format!("type {kind:?}"), typed(kind), 415, &["unsupported_media_type"]));
     }
     let bare = dana.request("POST", "/v1/sessions").body(session(json!({})).to_string());
@@ -135,10 +149,19 @@ fn queries(dana: &Caller) -> Vec<Row> {
 fn ids(dana: &Caller) -> Vec<Row> {
     let get = |id: &str| dana.request("GET", &format!("/v1/sessions/{id}"));
     let mut rows = Vec::new();
-    for id in ["x", "sess_", "sess_01arz3ndektsv4rrffq69g5fav", "sess_O1ARZ3NDEKTSV4RRFFQ69G5FAV", "sess_01ARZ3NDEKTSV4RRFFQ69G5FA%00"] {
+    for id in [
+        "x",
+        "sess_",
+        "sess_01arz3ndektsv4rrffq69g5fav",
+        "sess_O1ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "sess_01ARZ3NDEKTSV4RRFFQ69G5FA%00",
+    ] {
         rows.push(row(id, get(id), 400, &["invalid_id"]));
     }
-    let other = Row { says: "got a request id", ..row("another kind", get("req_01ARZ3NDEKTSV4RRFFQ69G5FAV"), 400, &["invalid_id"]) };
+    let other = Row {
+        says: "got a request id",
+        ..row("another kind", get("req_01ARZ3NDEKTSV4RRFFQ69G5FAV"), 400, &["invalid_id"])
+    };
     rows.push(other);
     rows.push(row("not UTF-8", get("%ff"), 400, &["invalid_id"]));
     rows
@@ -175,7 +198,8 @@ async fn a_time_at_the_ceiling_is_accepted() {
 async fn status_of(world: &World, token: &str, target: &str) -> u16 {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(world.address()).await.unwrap();
-    let head = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let head =
+        format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -191,8 +215,22 @@ async fn a_path_has_one_form() {
     }
     let long = format!("/v1/{}", "a".repeat(8000));
     for path in [
-        "/v1/sessions/../me", "/v1/%2e%2e/me", "//me", "/v1//me", "/v1/me/", "/v1/m%65", "/v1/me%00", "/V1/me", "/v2/me",
-        "/v1/sessions/%2e%2e/me", "/v1/sessions/..%2fme", "/", "/v1", "/v1/", long.as_str(), "/v1/me;x=1",
+        "/v1/sessions/../me",
+        "/v1/%2e%2e/me",
+        "//me",
+        "/v1//me",
+        "/v1/me/",
+        "/v1/m%65",
+        "/v1/me%00",
+        "/V1/me",
+        "/v2/me",
+        "/v1/sessions/%2e%2e/me",
+        "/v1/sessions/..%2fme",
+        "/",
+        "/v1",
+        "/v1/",
+        long.as_str(),
+        "/v1/me;x=1",
     ] {
         let status = status_of(&world, token, path).await;
         assert!(matches!(status, 400 | 404), "{path}: {status}");

@@ -51,7 +51,10 @@ async fn run(config: &Path, arguments: &[&str]) -> Output {
 fn refused(output: &Output, code: &str, says: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.starts_with(&format!("error[{code}]: ")) && said.contains(says) && said.contains("; next: "), "{said}");
+    assert!(
+        said.starts_with(&format!("error[{code}]: ")) && said.contains(says) && said.contains("; next: "),
+        "{said}"
+    );
     assert_eq!(said.trim_end().lines().count(), 1, "{said}");
     assert!(output.stdout.is_empty() && !said.contains("s3cret"), "{said}");
 }
@@ -68,13 +71,20 @@ async fn settings_that_cannot_be_used_stop_the_program_before_it_does_anything()
     refused(&run(&home.file("binary", b"\xff\xfe\x00", 0o644), &check).await, "config_invalid", "not UTF-8");
     refused(&run(&home.file("huge", vec![b'#'; 100 << 20], 0o644), &check).await, "config_invalid", "larger than");
     refused(&run(&home.file("open", "x = 1", 0o666), &check).await, "unsafe_config", "chmod o-w");
-    refused(&run(&home.settings(NOWHERE, "colour = 1\nlisten = '127.0.0.1:65536'"), &check).await, "config_invalid", "colour: unknown key");
+    refused(
+        &run(&home.settings(NOWHERE, "colour = 1\nlisten = '127.0.0.1:65536'"), &check).await,
+        "config_invalid",
+        "colour: unknown key",
+    );
     let good = home.settings(NOWHERE, "");
     home.file("url", NOWHERE, 0o644);
     refused(&run(&good, &check).await, "config_invalid", "ledger.url_file: ");
     home.file("url", format!("{NOWHERE}\n"), 0o600);
     let fine = run(&good, &check).await;
-    assert_eq!(String::from_utf8_lossy(&fine.stdout), "ok: listens on 127.0.0.1:4000, ledger 127.0.0.1:1/ledger, 2 rules, sessions of at most 4h\n");
+    assert_eq!(
+        String::from_utf8_lossy(&fine.stdout),
+        "ok: listens on 127.0.0.1:4000, ledger 127.0.0.1:1/ledger, 2 rules, sessions of at most 4h\n"
+    );
 }
 
 #[tokio::test]
@@ -82,17 +92,24 @@ async fn a_ledger_that_is_away_foreign_or_newer_stops_the_program() {
     let home = Home::new();
     let away = run(&home.settings(NOWHERE, "listen = '127.0.0.1:4998'"), &["run"]).await;
     let said = String::from_utf8_lossy(&away.stderr).into_owned();
-    assert!(away.status.code() == Some(9) && said.contains("error[ledger_unavailable]") && !said.contains("s3cret"), "{said}");
+    assert!(
+        away.status.code() == Some(9) && said.contains("error[ledger_unavailable]") && !said.contains("s3cret"),
+        "{said}"
+    );
 
     let world = World::start().await;
     world.pg.create_database("empty").await;
     let empty = home.settings(&world.pg.superuser_dsn("empty"), "listen = '127.0.0.1:4998'");
     let stopped = run(&empty, &["run"]).await;
     let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
-    assert!(stopped.status.code() == Some(2) && said.contains("error[schema_mismatch]") && said.contains("version 0"), "{said}");
+    assert!(
+        stopped.status.code() == Some(2) && said.contains("error[schema_mismatch]") && said.contains("version 0"),
+        "{said}"
+    );
 
     let ledger = world.pg.superuser("ledger").await;
-    let newer = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) VALUES (999, 'later', '', '0')";
+    let newer =
+        "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) VALUES (999, 'later', '', '0')";
     ledger.execute(newer, &[]).await.unwrap();
     let config = home.settings(&world.pg.superuser_dsn("ledger"), "listen = '127.0.0.1:4998'");
     for command in ["run", "migrate"] {

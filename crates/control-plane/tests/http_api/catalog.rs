@@ -35,7 +35,10 @@ async fn status_agents_and_metrics_tell_how_things_are() {
     for line in [
         r#"gk_http_requests_total{method="POST",route="/sessions",status="201"} 1"#,
         r#"gk_jobs_total{kind="minted",outcome="taken"} 1"#,
-        r#"gk_ledger{name="sessions_ready"} 1.0"#,
+        r#"gk_sessions{status="ready"} 1"#,
+        r#"gk_sessions{status="revoking"} 0"#,
+        "gk_audit_unsealed ",
+        r#"gk_ledger_connections{lane="normal",state="waiting"} 0"#,
         "gk_create_to_ready_seconds_count 1",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
@@ -52,7 +55,8 @@ async fn tokens_have_bounds_and_are_shown_once() {
     make(json!({"actor": "x y", "scopes": ["requester"]})).await.refused(400, "invalid_name");
     make(json!({"actor": "x", "scopes": ["requester"], "ttlSeconds": 59})).await.refused(400, "invalid_ttl");
     make(json!({"actor": "x", "scopes": ["requester"], "email": "x"})).await.refused(400, "invalid_text");
-    let made = make(json!({"actor": "x", "scopes": ["requester", "requester"], "ttlSeconds": 60})).await.expect(201).body;
+    let made =
+        make(json!({"actor": "x", "scopes": ["requester", "requester"], "ttlSeconds": 60})).await.expect(201).body;
     assert_eq!(made["scopes"], json!(["requester"]));
     let list = world.admin.get("/v1/tokens").await.expect(200).text;
     assert!(list.contains(made["tokenId"].as_str().unwrap()) && !list.contains(made["token"].as_str().unwrap()));
@@ -87,7 +91,10 @@ async fn the_contract_lists_every_route_with_its_scope_and_its_problems() {
             let problem = &operation["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"];
             assert_eq!(problem, "#/components/schemas/Problem", "{method} {path}");
             assert_eq!(operation["security"].is_null(), !path.starts_with("/v1/"), "{method} {path}");
-            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{method} {path} has the id of another");
+            assert!(
+                ids.insert(operation["operationId"].as_str().unwrap().to_owned()),
+                "{method} {path} has the id of another"
+            );
         }
     }
     assert!(document["paths"]["/v1/sessions"]["post"].is_object() && document["paths"]["/livez"]["get"].is_object());

@@ -42,10 +42,8 @@ async fn the_ledger_never_holds_a_token_or_a_credential() {
     let dana = world.dana().await;
     dana.create(json!({})).await.expect(201);
     agent.work().await;
-    let dump = std::process::Command::new(world.pg.program("pg_dump"))
-        .arg(world.pg.superuser_dsn("ledger"))
-        .output()
-        .unwrap();
+    let dump =
+        std::process::Command::new(world.pg.program("pg_dump")).arg(world.pg.superuser_dsn("ledger")).output().unwrap();
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
     let dump = String::from_utf8_lossy(&dump.stdout);
     assert!(dump.contains("session.created") && !dump.contains("s3cret") && !dump.contains(dana.token()));
@@ -60,6 +58,7 @@ async fn a_credential_is_erased_when_its_session_ends() {
     dana.post(&format!("{path}/revoke"), json!({})).await.expect(200);
     assert!(dana.get(&path).await.expect(200).body.get("dsn").is_none());
     let ledger = world.pg.superuser("ledger").await;
-    let kept = ledger.query_one("SELECT count(*) FROM sessions WHERE sealed_credential IS NOT NULL", &[]).await.unwrap();
+    let kept =
+        ledger.query_one("SELECT count(*) FROM sessions WHERE sealed_credential IS NOT NULL", &[]).await.unwrap();
     assert_eq!(kept.get::<_, i64>(0), 0);
 }

@@ -35,7 +35,14 @@ async fn a_session_goes_from_request_to_credential_to_proof_of_its_end() {
     let actions: Vec<_> = events.iter().map(|event| event["action"].as_str().unwrap()).collect();
     assert_eq!(
         actions,
-        ["session.requested", "session.created", "session.credential_read", "session.ending", "session.cut", "session.cleaned"]
+        [
+            "session.requested",
+            "session.created",
+            "session.credential_read",
+            "session.ending",
+            "session.cut",
+            "session.cleaned"
+        ]
     );
     assert!(events.iter().all(|event| event["request"].as_str().unwrap().starts_with("req_")));
     world.stop().await;
@@ -66,7 +73,8 @@ async fn a_revoke_that_waits_answers_with_the_proof() {
     let dana = world.dana().await;
     let id = dana.create(json!({})).await.expect(201).id();
     agent.work().await;
-    let (revoked, _) = tokio::join!(Answer::of(dana.request("POST", &format!("/v1/sessions/{id}/revoke?wait=20s"))), agent.work());
+    let (revoked, _) =
+        tokio::join!(Answer::of(dana.request("POST", &format!("/v1/sessions/{id}/revoke?wait=20s"))), agent.work());
     assert_eq!(revoked.expect(200).body["status"], "revoked");
     let again = dana.post(&format!("/v1/sessions/{id}/revoke"), json!({})).await.expect(200);
     assert_eq!(again.body["status"], "revoked", "an end may be repeated");
@@ -109,11 +117,9 @@ async fn what_others_asked_for_is_the_same_404_as_what_is_not_there() {
     let id = dana.create(json!({})).await.expect(201).id();
     agent.work().await;
     let none = "sess_01ARZ3NDEKTSV4RRFFQ69G5FAV";
-    for (method, path, body) in [
-        ("GET", "", json!(null)),
-        ("POST", "/revoke", json!({})),
-        ("POST", "/extend", json!({"ttlSeconds": 60})),
-    ] {
+    for (method, path, body) in
+        [("GET", "", json!(null)), ("POST", "/revoke", json!({})), ("POST", "/extend", json!({"ttlSeconds": 60}))]
+    {
         let ask = |id: &str| {
             let request = eve.request(method, &format!("/v1/sessions/{id}{path}"));
             Answer::of(if body.is_null() { request } else { request.json(&body) })
@@ -161,7 +167,9 @@ async fn pages_show_every_session_once_and_newest_first() {
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = dana.get(&format!("/v1/sessions?limit=2{cursor}")).await.expect(200).body;
-        seen.extend(page["sessions"].as_array().unwrap().iter().map(|one| one["sessionId"].as_str().unwrap().to_owned()));
+        seen.extend(
+            page["sessions"].as_array().unwrap().iter().map(|one| one["sessionId"].as_str().unwrap().to_owned()),
+        );
         let Some(next) = page["nextCursor"].as_str() else { break };
         cursor = format!("&cursor={next}");
     }

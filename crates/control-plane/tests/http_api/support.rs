@@ -61,7 +61,8 @@ impl World {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let server = tokio::spawn(gk_control_plane::serve(config, listener, stop.clone()));
-        let token = gk_control_plane::admin_token(&ledger, "root".parse().unwrap(), Duration::from_secs(3600)).await.unwrap();
+        let token =
+            gk_control_plane::admin_token(&ledger, "root".parse().unwrap(), Duration::from_secs(3600)).await.unwrap();
         let admin = Caller::new(&url, Some(token.token.expose()));
         Self { pg, url, admin, stop, server }
     }

@@ -32,7 +32,9 @@ pub async fn complete_job(
         }
         Completion::Repeated => Ok(Json(CompletedJob { changed: false })),
         Completion::Stale => Err(stale()),
-        Completion::Refused(code) => Err(ApiError::new(code, "the report breaks a rule, and the session is being ended")),
+        Completion::Refused(code) => {
+            Err(ApiError::new(code, "the report breaks a rule, and the session is being ended"))
+        }
         Completion::WrongOutcome => {
             Err(ApiError::new(ErrorCode::InvalidRequest, "`outcome` is of another kind than the job"))
         }

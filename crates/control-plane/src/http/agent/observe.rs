@@ -23,7 +23,8 @@ pub async fn observe(
     LargeBody(body): LargeBody<Observation>,
 ) -> Result<Json<Intents>, ApiError> {
     if body.roles.len().max(body.dropped.len()) > MOST_ROLES {
-        let detail = format!("an observation has at most {MOST_ROLES} roles; send the rest in another, with complete=false");
+        let detail =
+            format!("an observation has at most {MOST_ROLES} roles; send the rest in another, with complete=false");
         return Err(ApiError::new(ErrorCode::BodyTooLarge, detail));
     }
     match store::observe(&plane.ledger, &caller.agent, caller.origin(), &body).await? {

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use gk_shared::audit::AuditAction;
 use gk_shared::ids::SessionId;
 use gk_shared::problem::ErrorCode;
 use gk_shared::reason::{Reason, TicketRef};
@@ -15,6 +14,7 @@ use gk_shared::wire::session::{CreateSession, DryRun, SessionView};
 use sha2::{Digest as _, Sha256};
 
 use super::credential::view_for;
+use super::permit;
 use crate::http::auth::User;
 use crate::http::body::Body;
 use crate::http::idempotency;
@@ -23,7 +23,6 @@ use crate::http::query::Query;
 use crate::plane::Plane;
 use crate::policy::{Ask, Denied, Permit};
 use crate::store::sessions::{self, KeyKind, NewSession, Requester};
-use crate::store::{Event, audit};
 
 /// A request whose every part was read.
 struct Wanted {
@@ -94,7 +93,7 @@ pub async fn create_session(
         return dry(&plane, &user, &wanted);
     }
     let key = idempotency::key(&plane, &user, &headers)?;
-    let permit = permit(&plane, &user, &wanted).await?;
+    let permit = permit(&plane, &user, &wanted.ask()).await?;
     let new = NewSession { key, ..new_session(&plane, &user, wanted, &permit) };
     let mut session = sessions::create(&plane.ledger, &new).await?.into_session();
     if !wait.is_zero() {
@@ -116,21 +115,6 @@ fn dry(plane: &Plane, user: &User, wanted: &Wanted) -> Result<Response, ApiError
         Err(denied @ (Denied::Target(_) | Denied::Ttl(_) | Denied::Reason(_))) => return Err(denied.into()),
     };
     Ok(Json(answer).into_response())
-}
-
-/// Asks policy; a refusal is written to the audit log before the caller hears of it.
-async fn permit(plane: &Plane, user: &User, wanted: &Wanted) -> Result<Permit, ApiError> {
-    let denied = match plane.policy.decide(&user.asker(), &wanted.ask()) {
-        Ok(permit) => return Ok(permit),
-        Err(denied) => denied,
-    };
-    let event = Event::new(AuditAction::SessionDenied, &wanted.body.target)
-        .denied()
-        .fact("role", &wanted.body.role)
-        .fact("ttl_seconds", wanted.ttl.as_secs())
-        .fact("why", &denied);
-    audit::record(&plane.ledger, user.origin(), event).await?;
-    Err(denied.into())
 }
 
 fn new_session(plane: &Plane, user: &User, wanted: Wanted, permit: &Permit) -> NewSession {

@@ -42,8 +42,9 @@ pub async fn extend_session(
     let first: Option<Reason> = session.reason.as_deref().map(str::parse).transpose()?;
     let reason = note.as_ref().or(first.as_ref());
     let ask = Ask { target: &session.target, role: &session.role, ttl, reason };
-    let permit = plane.policy.decide(&user.asker(), &ask)?;
-    let wish = ExtendRequest { id, viewer: user.may_change(), ttl: permit.ttl(), ceiling: plane.policy.ceiling(), note };
+    let permit = super::permit(&plane, &user, &ask).await?;
+    let wish =
+        ExtendRequest { id, viewer: user.may_change(), ttl: permit.ttl(), ceiling: plane.policy.ceiling(), note };
     let before = match sessions::extend(&plane.ledger, user.origin(), &wish).await? {
         ExtendOutcome::Asked(session) | ExtendOutcome::UnderWay(session) => session,
         refused @ (ExtendOutcome::TooLong { .. }
@@ -77,8 +78,12 @@ fn refusal(outcome: &ExtendOutcome) -> ApiError {
             let detail = format!("the session as a whole would pass the ceiling: at most {left} from now is left");
             ApiError::new(ErrorCode::InvalidTtl, detail)
         }
-        ExtendOutcome::NotReady => ApiError::new(ErrorCode::SessionNotReady, "only a session that is ready can be extended"),
+        ExtendOutcome::NotReady => {
+            ApiError::new(ErrorCode::SessionNotReady, "only a session that is ready can be extended")
+        }
         ExtendOutcome::Ended => ApiError::new(ErrorCode::SessionEnded, "the session has ended or is ending"),
-        ExtendOutcome::NotFound | ExtendOutcome::Asked(_) | ExtendOutcome::UnderWay(_) => ApiError::not_found("session"),
+        ExtendOutcome::NotFound | ExtendOutcome::Asked(_) | ExtendOutcome::UnderWay(_) => {
+            ApiError::not_found("session")
+        }
     }
 }

@@ -8,13 +8,31 @@ pub mod get;
 pub mod list;
 pub mod revoke;
 
+use gk_shared::audit::AuditAction;
 use gk_shared::ids::SessionId;
 use gk_shared::problem::ErrorCode;
 
 use super::auth::User;
 use super::problem::ApiError;
 use crate::plane::Plane;
+use crate::policy::{Ask, Permit};
 use crate::store::sessions::find;
+use crate::store::{Event, audit};
+
+/// Asks policy; a refusal is written to the audit log before the caller hears of it.
+async fn permit(plane: &Plane, user: &User, ask: &Ask<'_>) -> Result<Permit, ApiError> {
+    let denied = match plane.policy.decide(&user.asker(), ask) {
+        Ok(permit) => return Ok(permit),
+        Err(denied) => denied,
+    };
+    let event = Event::new(AuditAction::SessionDenied, ask.target)
+        .denied()
+        .fact("role", ask.role)
+        .fact("ttl_seconds", ask.ttl.as_secs())
+        .fact("why", &denied);
+    audit::record(&plane.ledger, user.origin(), event).await?;
+    Err(denied.into())
+}
 
 /// What to say to one who may not change a session: who can see it is told so, everybody else learns nothing.
 async fn refuse_change(plane: &Plane, user: &User, id: SessionId) -> Result<ApiError, ApiError> {

@@ -46,7 +46,10 @@ fn scopes(asked: &[Scope]) -> Result<Vec<Scope>, ApiError> {
 fn email(asked: Option<String>) -> Result<Option<String>, ApiError> {
     let good = |text: &String| {
         let parts: Vec<&str> = text.split('@').collect();
-        text.len() <= 254 && parts.len() == 2 && parts.iter().all(|part| !part.is_empty()) && text.chars().all(|found| found.is_ascii_graphic())
+        text.len() <= 254
+            && parts.len() == 2
+            && parts.iter().all(|part| !part.is_empty())
+            && text.chars().all(|found| found.is_ascii_graphic())
     };
     match asked {
         Some(text) if !good(&text) => Err(ApiError::new(ErrorCode::InvalidText, "`email` is no e-mail address")),
