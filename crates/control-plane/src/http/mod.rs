@@ -4,6 +4,7 @@
 //! sees it. Handlers read as policy, then store; SQL and transactions live in [`crate::store`] alone.
 
 pub mod access;
+pub mod actors;
 pub mod agent;
 pub mod agents;
 pub mod audit;

@@ -12,7 +12,7 @@ use super::access::Access;
 use super::auth::{Door, guard};
 use super::rates::Bucket;
 use super::{
-    agent, agents, audit, cleanup, fallback, health, me, metrics, openapi, packs, request_id, sessions, status,
+    actors, agent, agents, audit, cleanup, fallback, health, me, metrics, openapi, packs, request_id, sessions, status,
     targets, tokens,
 };
 use crate::plane::Plane;
@@ -67,6 +67,7 @@ pub fn table() -> Vec<Group> {
             Access::Admin,
             requests,
             OpenApiRouter::new()
+                .routes(routes!(actors::disable_actor))
                 .routes(routes!(tokens::create::create_token))
                 .routes(routes!(tokens::list::list_tokens))
                 .routes(routes!(tokens::revoke::revoke_token))

@@ -74,6 +74,18 @@ pub(super) async fn upsert(tx: &AuditedTx, spec: &ActorSpec) -> Result<ActorId, 
     Reader::new(&row, "actor").id("id", ActorId::from_uuid)
 }
 
+const FIND: &str = "-- actors::find
+    SELECT id FROM actors WHERE tenant_id = $1 AND kind <> 'agent' AND name = $2";
+
+/// The person or service of this name.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn find(ledger: &Ledger, name: &ActorName) -> Result<Option<ActorId>, StoreError> {
+    let row = ledger.opt(FIND, &[&Ledger::tenant().uuid(), &name.as_str()]).await?;
+    row.map(|row| Reader::new(&row, "actor").id("id", ActorId::from_uuid)).transpose()
+}
+
 const DISABLE: &str = "-- actors::disable
     UPDATE actors SET disabled_at = now() WHERE id = $1 AND tenant_id = $2 AND disabled_at IS NULL RETURNING name";
 const LIVE: &str = "-- actors::live_sessions

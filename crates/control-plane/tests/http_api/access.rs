@@ -132,15 +132,23 @@ async fn every_token_that_does_not_work_gets_the_same_answer() {
 
 #[tokio::test]
 async fn a_token_past_its_end_and_a_disabled_actor_are_refused_at_the_next_request() {
-    let world = World::start().await;
-    let (dana, eve) = (world.dana().await, world.person("eve", &["requester"], &[]).await);
+    let (world, agent) = World::with_agent().await;
+    let (dana, eve) = (world.dana().await, world.person("eve", &["requester"], &["dev"]).await);
+    let id = eve.create(json!({})).await.expect(201).id();
+    agent.work().await;
     let ledger = world.pg.superuser("ledger").await;
     let past = "UPDATE tokens k SET created_at = now() - interval '2 h', expires_at = now() - interval '1 h'
         FROM actors a WHERE a.id = k.actor_id AND a.name = 'dana'";
     ledger.execute(past, &[]).await.unwrap();
     dana.get("/v1/me").await.refused(401, "token_expired");
-    ledger.execute("UPDATE actors SET disabled_at = now() WHERE name = 'eve'", &[]).await.unwrap();
+    for changed in [true, false] {
+        let answer = world.admin.post("/v1/actors/eve/disable", json!({})).await.expect(200);
+        assert_eq!(answer.body["changed"], changed);
+    }
     eve.get("/v1/me").await.refused(401, "token_invalid");
+    let after = world.admin.get(&format!("/v1/sessions/{id}")).await.expect(200).body;
+    assert_eq!(after["status"], "revoking", "the sessions of a disabled actor end");
+    world.admin.post("/v1/actors/nobody/disable", json!({})).await.refused(404, "not_found");
 }
 
 #[tokio::test]
