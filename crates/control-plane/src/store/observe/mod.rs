@@ -1,7 +1,7 @@
 //! Observations: what an agent saw on a target, held against what is wanted.
 //!
 //! The look is taken at the target a moment before it arrives, so whatever changed here within [`GRACE`] is left to the
-//! next look. What is decided for one role is a pure function ([`reconcile`]); the rest is carrying it out.
+//! next look. What is decided for one role is a pure function (`reconcile.rs`); the rest is carrying it out.
 
 mod apply;
 mod reconcile;
