@@ -18,12 +18,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// Kills in each burst; after each burst all has to come to rest.
-const BURSTS: [u32; 2] = [52, 52];
+/// Kills in each burst; after each burst all has to come to rest, which takes as long as a lease of a killed agent.
+const BURSTS: [u32; 1] = [104];
 const LEAST_KILLS: u32 = 100;
-const CLIENTS: u64 = 4;
+const CLIENTS: u64 = 6;
 /// Longer than a lease: what a killed agent held is free again by then.
 const REST: Duration = Duration::from_secs(60);
+
+/// Exit code of what could not reach its ledger.
+const NO_LEDGER: i32 = 9;
 
 /// What is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,8 +39,8 @@ enum Victim {
 impl Victim {
     fn pick(random: &mut StdRng) -> Self {
         match random.random_range(0..100) {
-            0..45 => Self::Agent,
-            45..80 => Self::Plane,
+            0..40 => Self::Agent,
+            40..80 => Self::Plane,
             _ => Self::Ledger,
         }
     }
@@ -47,7 +50,8 @@ impl Victim {
 async fn a_hundred_kills_at_random_lose_no_session_and_leave_no_login() {
     let seed = seed();
     println!("GK_CHAOS_SEED={seed}");
-    let mut stack = Stack::with(Version::From16).durable_ledger().start().await;
+    // What a killed server has written is with the system, so nothing is lost without fsync: only a power cut would.
+    let mut stack = Stack::with(Version::From16).start().await;
     let (mut random, notes) = (StdRng::seed_from_u64(seed), Notes::default());
     let mut killed: BTreeMap<Victim, u32> = BTreeMap::new();
     for (burst, kills) in BURSTS.iter().enumerate() {
@@ -60,7 +64,7 @@ async fn a_hundred_kills_at_random_lose_no_session_and_leave_no_login() {
             clients.spawn(client.run(Arc::clone(&stop)));
         }
         for _ in 0..*kills {
-            tokio::time::sleep(Duration::from_millis(random.random_range(20..350))).await;
+            tokio::time::sleep(calm(&mut random)).await;
             let victim = Victim::pick(&mut random);
             kill(&mut stack, victim).await;
             *killed.entry(victim).or_default() += 1;
@@ -73,13 +77,23 @@ async fn a_hundred_kills_at_random_lose_no_session_and_leave_no_login() {
             client.expect("no client panics");
         }
         let books = stack.books().await;
-        eventually(REST, "every session is over", async || books.all_over().await).await;
+        eventually(REST, "every session is over", async || {
+            supervise(&mut stack);
+            books.all_over().await
+        })
+        .await;
         println!("burst {burst}: {kills} kills in {storm:.1?}, at rest {:.1?} later", begun.elapsed().saturating_sub(storm));
         assert_nothing_is_left(&stack.catalog().await, &books).await;
     }
     println!("killed: {killed:?}");
     assert!(killed.values().sum::<u32>() >= LEAST_KILLS && killed.len() == 3, "{killed:?}");
     judge(&stack, &notes).await;
+}
+
+/// Until the next kill: mostly in the middle of starting up again, sometimes long enough to get something done.
+fn calm(random: &mut StdRng) -> Duration {
+    let range = if random.random_ratio(1, 5) { 500..1500 } else { 20..300 };
+    Duration::from_millis(random.random_range(range))
 }
 
 fn seed() -> u64 {
@@ -103,8 +117,16 @@ async fn restart(stack: &mut Stack, victim: Victim) {
         Victim::Plane => stack.plane.process.start(),
         Victim::Ledger => stack.plane.ledger.start_again().await,
     }
-    assert!(stack.plane.process.runs(), "the control plane ended after {victim:?} was killed");
-    assert!(stack.agent().runs(), "the agent ended after {victim:?} was killed");
+    supervise(stack);
+}
+
+/// What every supervisor does. A control plane that finds no ledger when it starts says so and ends; nothing else may.
+fn supervise(stack: &mut Stack) {
+    assert_eq!(stack.agent().ended(), None, "the agent ended by itself");
+    if let Some(status) = stack.plane.process.ended() {
+        assert_eq!(status.code(), Some(NO_LEDGER), "the control plane ended by itself");
+        stack.plane.process.start();
+    }
 }
 
 async fn assert_nothing_is_left(catalog: &Catalog, books: &Books) {
