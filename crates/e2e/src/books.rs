@@ -27,7 +27,8 @@ pub struct Books {
     client: Client,
 }
 
-const SESSIONS: &str = "SELECT s.id, session_status(s), s.desired = 'present', s.expires_at, s.ended_at FROM sessions s";
+const SESSIONS: &str =
+    "SELECT s.id, session_status(s), s.desired = 'present', s.expires_at, s.ended_at FROM sessions s";
 
 impl Books {
     /// Looks at the ledger on this server.

@@ -112,7 +112,11 @@ impl Catalog {
 
     /// The server's clock.
     pub async fn now(&self) -> Timestamp {
-        self.client.query_one("-- catalog::now\nSELECT clock_timestamp()", &[]).await.expect("the target answers").get(0)
+        self.client
+            .query_one("-- catalog::now\nSELECT clock_timestamp()", &[])
+            .await
+            .expect("the target answers")
+            .get(0)
     }
 
     /// How much of the time until `end` is left by the server's clock; none of it if that has passed.

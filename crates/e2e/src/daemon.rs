@@ -96,7 +96,8 @@ impl Daemon {
 
     /// Its exit status if it has ended by itself since it was started.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        let status = self.child.as_mut()?.try_wait().unwrap_or_else(|error| panic!("waiting for {}: {error}", self.name));
+        let status =
+            self.child.as_mut()?.try_wait().unwrap_or_else(|error| panic!("waiting for {}: {error}", self.name));
         if status.is_some() {
             self.child = None;
         }

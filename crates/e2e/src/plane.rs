@@ -1,10 +1,10 @@
 //! A control plane as a process, with a ledger of its own.
 
+use crate::SOON;
 use crate::api::{Api, url_of};
 use crate::books::Books;
 use crate::daemon::Daemon;
 use crate::room::{Person, Room, program};
-use crate::SOON;
 use gk_testkit::{TestPg, TestPgOptions, Version, eventually};
 use rand::RngExt as _;
 use serde_json::json;

@@ -22,7 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let found = programs().join(name);
-    assert!(found.is_file(), "{} is missing: cargo build --workspace --bins first (cargo xtask test does)", found.display());
+    assert!(
+        found.is_file(),
+        "{} is missing: cargo build --workspace --bins first (cargo xtask test does)",
+        found.display()
+    );
     found
 }
 
@@ -70,7 +74,10 @@ impl Room {
         ];
         std::fs::create_dir(dir.path().join("home")).expect("the directory is ours");
         let mut dir = dir;
-        #[expect(clippy::disallowed_methods, reason = "whoever looks for a fault wants the logs of a test that is over")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "whoever looks for a fault wants the logs of a test that is over"
+        )]
         dir.disable_cleanup(std::env::var_os("GK_E2E_KEEP").is_some());
         Self { dir, env }
     }

@@ -1,12 +1,12 @@
 //! Ledger, control plane, target and agent: all there is, running.
 
+use crate::SOON;
 use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::daemon::Daemon;
 use crate::plane::{Plane, PlaneOptions, free_port};
 use crate::ran::Ran;
 use crate::room::{Person, Room, finish, program};
-use crate::SOON;
 use gk_shared::ids::SessionId;
 use gk_testkit::{TestPg, TestPgOptions, Version, eventually};
 
@@ -177,7 +177,11 @@ impl Stack {
             let online = list(&agents, "agents").iter().any(|agent| agent["name"] == name && agent["online"] == true);
             // Told in the same breath, and taken in one after the other.
             let usable = list(&packs, "packs").iter().any(|pack| list(pack, "targets").iter().any(|at| at == TARGET));
-            if online && usable && target["reachable"] == true { Ok(()) } else { Err(format!("{agents} {target} {packs}")) }
+            if online && usable && target["reachable"] == true {
+                Ok(())
+            } else {
+                Err(format!("{agents} {target} {packs}"))
+            }
         })
         .await;
     }

@@ -24,7 +24,8 @@ impl User {
         let (client, connection) = config.connect(NoTls).await?;
         // How it ends is for the client to see: every later query fails.
         tokio::spawn(async move { drop(connection.await) });
-        let oid = client.query_one("-- user::login\nSELECT oid FROM pg_roles WHERE rolname = current_user", &[]).await?;
+        let oid =
+            client.query_one("-- user::login\nSELECT oid FROM pg_roles WHERE rolname = current_user", &[]).await?;
         Ok(Self { role_oid: oid.get(0), client })
     }
 

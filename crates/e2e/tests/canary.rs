@@ -1,6 +1,8 @@
 //! The password of a real session is in none of the places where passwords leak, and the search would find it there.
 
-use gk_e2e::{DATABASE, Needle, Place, SOON, Stack, User, Version, eventually, in_dir, in_processes, in_text, on_both_lines};
+use gk_e2e::{
+    DATABASE, Needle, Place, SOON, Stack, User, Version, eventually, in_dir, in_processes, in_text, on_both_lines,
+};
 use std::path::Path;
 use tokio_postgres::Config;
 
@@ -28,7 +30,8 @@ async fn the_password_of_a_session_is_nowhere_but_with_its_requester(version: Ve
 
     let created = create_with_debug(&stack).await;
     let mut child = stack.room.command("gk");
-    let inside = "cp \"$PGPASSFILE\" held.pgpass && env > held.env && touch held && while [ -e held ]; do sleep 0.05; done";
+    let inside =
+        "cp \"$PGPASSFILE\" held.pgpass && env > held.env && touch held && while [ -e held ]; do sleep 0.05; done";
     child.args(["exec", "--debug", "--target", "pg-local", "--role", "app_read", "--ttl", "10m", "--reason", "canary"]);
     child.args(["--", "sh", "-c", inside]).env("CONTROL", CONTROL);
     let child = child.spawn().expect("gk can be started");
@@ -88,7 +91,8 @@ async fn plant(stack: &Stack) {
         pg.superuser(database).await.batch_execute(&table).await.expect("a superuser may");
     }
     // A reason is told to the control plane; what it fails to do is in its log, and in its request's.
-    let session = ["session", "create", "--target", "pg-local", "--role", "app_read", "--ttl", "10m", "--reason", CONTROL];
+    let session =
+        ["session", "create", "--target", "pg-local", "--role", "app_read", "--ttl", "10m", "--reason", CONTROL];
     stack.gk(&session).await.ok();
     for log in [stack.plane.process.log_path(), stack.agents[0].log_path()] {
         append(log, CONTROL);

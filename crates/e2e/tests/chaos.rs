@@ -82,7 +82,10 @@ async fn a_hundred_kills_at_random_lose_no_session_and_leave_no_login() {
             books.all_over().await
         })
         .await;
-        println!("burst {burst}: {kills} kills in {storm:.1?}, at rest {:.1?} later", begun.elapsed().saturating_sub(storm));
+        println!(
+            "burst {burst}: {kills} kills in {storm:.1?}, at rest {:.1?} later",
+            begun.elapsed().saturating_sub(storm)
+        );
         assert_nothing_is_left(&stack.catalog().await, &books).await;
     }
     println!("killed: {killed:?}");

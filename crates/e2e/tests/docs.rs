@@ -84,7 +84,8 @@ fn parses(command: &[String]) -> Result<(), String> {
     let output = output.map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     // A flag that is named without a value is known all the same.
-    let only_named = args.last().is_some_and(|last| last.starts_with("--") && said.contains(&format!("{last} needs a value")));
+    let only_named =
+        args.last().is_some_and(|last| last.starts_with("--") && said.contains(&format!("{last} needs a value")));
     if output.status.success() || only_named { Ok(()) } else { Err(said) }
 }
 
@@ -184,9 +185,8 @@ fn the_reader_of_shell_lines_finds_every_command() {
     assert_eq!(found.len(), 3);
     assert_eq!(commands("$ gk-agent bootstrap --print | psql \"$DBA_DSN\"")[0], ["gk-agent", "bootstrap", "--print"]);
     assert_eq!(commands("*/5 * * * *  gk cleanup check")[0], ["gk", "cleanup", "check"]);
-    assert_eq!(paths("see crates/{agent,shared}/src/lib.rs, sql/ledger/ and a/b"), [
-        "crates/agent/src/lib.rs",
-        "crates/shared/src/lib.rs",
-        "sql/ledger/"
-    ]);
+    assert_eq!(
+        paths("see crates/{agent,shared}/src/lib.rs, sql/ledger/ and a/b"),
+        ["crates/agent/src/lib.rs", "crates/shared/src/lib.rs", "sql/ledger/"]
+    );
 }

@@ -46,7 +46,8 @@ async fn with_the_agent_killed_the_deadman_cuts_and_the_login_is_refused_on_time
     let user = User::login(&dsn).await.expect("the session is ready");
     stack.agent().kill9();
     let end = catalog.role(id).await.and_then(|role| role.valid_until).expect("a role has an end");
-    let (cut, refused) = tokio::join!(is_cut_on_time(&catalog, &user, end, "deadman"), is_refused_on_time(&catalog, &dsn, end));
+    let (cut, refused) =
+        tokio::join!(is_cut_on_time(&catalog, &user, end, "deadman"), is_refused_on_time(&catalog, &dsn, end));
     let ((), ()) = (cut, refused);
     eventually(SOON, "the role is gone", async || catalog.gone(id).await).await;
 }
@@ -86,7 +87,11 @@ async fn is_refused_on_time(catalog: &Catalog, dsn: &str, end: Timestamp) {
                 let sql = "SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
                 if let Ok(row) = user.client.query_one(sql, &[]).await {
                     let began: Timestamp = row.get(0);
-                    assert!(began <= end, "a login that began {:#} after the end was let in", began.duration_since(end));
+                    assert!(
+                        began <= end,
+                        "a login that began {:#} after the end was let in",
+                        began.duration_since(end)
+                    );
                     accepted += 1;
                 }
             }

@@ -6,10 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-on_both_lines!(
-    a_revoke_that_overtakes_its_mint_is_not_undone_by_it,
-    a_stale_agent_that_wakes_up_changes_nothing,
-);
+on_both_lines!(a_revoke_that_overtakes_its_mint_is_not_undone_by_it, a_stale_agent_that_wakes_up_changes_nothing,);
 
 /// Past the lease of 30 s, and some.
 const PAST_LEASE: Duration = Duration::from_secs(60);

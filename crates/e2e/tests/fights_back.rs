@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-on_both_lines!(
-    tables_in_two_databases_a_prepared_transaction_a_storm_and_a_password_of_his_own_do_not_keep_him_in,
-);
+on_both_lines!(tables_in_two_databases_a_prepared_transaction_a_storm_and_a_password_of_his_own_do_not_keep_him_in,);
 
 const OWN_PASSWORD: &str = "a-password-of-his-own";
 const MINE: &str = "CREATE TABLE mine AS SELECT g AS a FROM generate_series(1, 7) g";
@@ -64,7 +62,8 @@ async fn second_database(stack: &Stack) {
 }
 
 async fn owner_and_rows(target: &TestPg, database: &str) -> (String, i64) {
-    let sql = "SELECT (SELECT relowner::regrole::text FROM pg_class WHERE relname = 'mine'), (SELECT count(*) FROM mine)";
+    let sql =
+        "SELECT (SELECT relowner::regrole::text FROM pg_class WHERE relname = 'mine'), (SELECT count(*) FROM mine)";
     let row = target.superuser(database).await.query_one(sql, &[]).await.expect("the table is still there");
     (row.get(0), row.get(1))
 }
@@ -86,7 +85,10 @@ async fn tables_in_two_databases_a_prepared_transaction_a_storm_and_a_password_o
     there.client.batch_execute(MINE).await.expect("he may create there, too");
     let prepare = "BEGIN; CREATE TABLE hidden (a int); PREPARE TRANSACTION 'his'";
     user.client.batch_execute(prepare).await.expect("the server allows it");
-    user.client.batch_execute(&format!("ALTER ROLE CURRENT_USER PASSWORD '{OWN_PASSWORD}'")).await.expect("Postgres allows it");
+    user.client
+        .batch_execute(&format!("ALTER ROLE CURRENT_USER PASSWORD '{OWN_PASSWORD}'"))
+        .await
+        .expect("Postgres allows it");
     for refused in ["VALID UNTIL 'infinity'", "CONNECTION LIMIT -1", "CREATEROLE"] {
         let denied = user.client.batch_execute(&format!("ALTER ROLE CURRENT_USER {refused}")).await;
         assert!(denied.is_err(), "{refused}");
@@ -119,7 +121,10 @@ async fn tables_in_two_databases_a_prepared_transaction_a_storm_and_a_password_o
     catalog.run("ROLLBACK PREPARED 'his'").await;
     stack.gk_admin(&["cleanup", "run", "--target", "pg-local"]).await.ok();
     let books = stack.books().await;
-    eventually(SOON, "after the mend it is over", async || books.has_status(id.parse().expect("an id"), "revoked").await).await;
+    eventually(SOON, "after the mend it is over", async || {
+        books.has_status(id.parse().expect("an id"), "revoked").await
+    })
+    .await;
     catalog.gone_all().await;
     assert_eq!(storm.logins(), logins, "nobody came in after the cut");
     storm.end().await;

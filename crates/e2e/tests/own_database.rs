@@ -3,7 +3,9 @@
 //! Always holds: every command and every file of the page's steps is taken from the page. Only addresses differ, because
 //! the page's database is on port 5432 and its control plane on port 4000.
 
-use gk_e2e::{Daemon, Plane, PlaneOptions, Ran, Room, SOON, TestPg, Version, eventually, free_port, on_both_lines, program};
+use gk_e2e::{
+    Daemon, Plane, PlaneOptions, Ran, Room, SOON, TestPg, Version, eventually, free_port, on_both_lines, program,
+};
 use std::path::Path;
 
 on_both_lines!(the_steps_of_the_page_give_a_session_that_reads_and_cannot_write);
@@ -43,7 +45,9 @@ impl Page {
     /// The commands of a step, counted from 1 as on the page.
     fn commands<const N: usize>(&self, step: usize) -> [&str; N] {
         let commands: Vec<&str> = self.steps[step - 1].commands.iter().map(String::as_str).collect();
-        commands.try_into().unwrap_or_else(|found| panic!("step {step} has other commands than this test runs: {found:?}"))
+        commands
+            .try_into()
+            .unwrap_or_else(|found| panic!("step {step} has other commands than this test runs: {found:?}"))
     }
 
     fn file(&self, step: usize) -> &str {
@@ -56,7 +60,10 @@ const DBA_PASSWORD: &str = "the-dbas-own-password";
 /// A database as the page supposes it: filled by `pgbench -i`, owned by somebody who is no superuser.
 async fn pgbench_database(room: &Room, pg: &TestPg) -> String {
     let superuser = pg.superuser("postgres").await;
-    superuser.batch_execute(&format!("CREATE ROLE dba LOGIN CREATEROLE PASSWORD '{DBA_PASSWORD}'")).await.expect("it is new");
+    superuser
+        .batch_execute(&format!("CREATE ROLE dba LOGIN CREATEROLE PASSWORD '{DBA_PASSWORD}'"))
+        .await
+        .expect("it is new");
     superuser.batch_execute("CREATE DATABASE shop OWNER dba").await.expect("it is new");
     let dsn = pg.dsn("dba", DBA_PASSWORD, "shop");
     let pgbench = pg.program("pgbench");

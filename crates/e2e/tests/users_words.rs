@@ -100,7 +100,10 @@ async fn cron_learns_whether_anything_is_left_that_should_be_gone() {
     let cron = async |stack: &Stack| {
         // What cron has: a bare environment, no terminal, a shell.
         let environment = format!("GK_ADDRESS='{}' GK_TOKEN_FILE=root-admin.token", stack.plane.url());
-        stack.room.sh(&format!("{environment} gk cleanup check --max-lag 1s || {{ code=$?; echo mail; exit $code; }}")).await
+        stack
+            .room
+            .sh(&format!("{environment} gk cleanup check --max-lag 1s || {{ code=$?; echo mail; exit $code; }}"))
+            .await
     };
     assert_eq!(cron(&stack).await.ok().stdout, "", "nothing to report, nothing to mail");
 

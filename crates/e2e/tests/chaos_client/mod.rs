@@ -96,7 +96,10 @@ impl Client {
         loop {
             match self.api.create(key, "", body).await {
                 Ok(answer) if answer.is_success() => {
-                    return answer.text("sessionId").parse().unwrap_or_else(|_| panic!("no session in {}", answer.body));
+                    return answer
+                        .text("sessionId")
+                        .parse()
+                        .unwrap_or_else(|_| panic!("no session in {}", answer.body));
                 }
                 Ok(answer) => assert_passes(answer.status, &answer.body),
                 Err(_) => {}
