@@ -25,6 +25,7 @@
 //! each version and kept in the build directory. It is up in a few tenths of a second and gone when it is dropped; what a
 //! killed test run left behind is stopped and removed by the next.
 
+pub mod docs;
 mod eventually;
 mod pg;
 mod scratch;

@@ -4,6 +4,8 @@
 //! project's file may say target, role and ttl, and never an address or a token: whoever clones a repository must not
 //! be sent elsewhere by it.
 
+#[cfg(test)]
+mod docs;
 mod files;
 mod paths;
 mod settings;
