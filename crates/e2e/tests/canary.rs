@@ -3,7 +3,6 @@
 use gk_e2e::{
     DATABASE, Needle, Place, SOON, Stack, User, Version, eventually, in_dir, in_processes, in_text, on_both_lines,
 };
-use std::path::Path;
 use tokio_postgres::Config;
 
 on_both_lines!(the_password_of_a_session_is_nowhere_but_with_its_requester);
@@ -20,12 +19,14 @@ async fn the_password_of_a_session_is_nowhere_but_with_its_requester(version: Ve
         .ledger_setting("log_min_duration_statement", "0")
         .start()
         .await;
-    plant(&stack).await;
-    let control = Needle::new(CONTROL);
-    let places = ["dump", "ledger data", "ledger log", "target data", "target log", "plane log", "agent log"];
-    let found = search(&stack, &control).await;
-    for place in places {
-        assert!(found.iter().any(|(name, hits)| *name == place && !hits.is_empty()), "the search is blind: {place}");
+    let request = plant(&stack).await;
+    let (control, named) = (Needle::new(CONTROL), Needle::new(&request));
+    let (planted, logged) = (search(&stack, &control).await, search(&stack, &named).await);
+    for place in ["dump", "ledger data", "ledger log", "target data", "target log"] {
+        assert!(planted.iter().any(|(name, hits)| *name == place && !hits.is_empty()), "the search is blind: {place}");
+    }
+    for place in ["plane log", "agent log"] {
+        assert!(logged.iter().any(|(name, hits)| *name == place && !hits.is_empty()), "the search is blind: {place}");
     }
 
     let created = create_with_debug(&stack).await;
@@ -58,6 +59,17 @@ async fn the_password_of_a_session_is_nowhere_but_with_its_requester(version: Ve
             assert_eq!(hits, [], "in {place}");
         }
     }
+    no_token_is_anywhere(&stack).await;
+}
+
+/// The ledger holds hashes of tokens, and a token is in no log; in the room lie the files of those whose they are.
+async fn no_token_is_anywhere(stack: &Stack) {
+    let agent = stack.room.read("agent-a.token");
+    for token in [stack.dana.token.as_str(), stack.plane.admin.token.as_str(), agent.trim()] {
+        for (place, hits) in search(stack, &Needle::new(token)).await {
+            assert!(hits.is_empty() || place == "room", "a token is in {place}");
+        }
+    }
 }
 
 struct Created {
@@ -84,26 +96,15 @@ async fn create_with_debug(stack: &Stack) -> Created {
     }
 }
 
-/// Puts the control marker where the password must not be, by the ways on which a password would get there.
-async fn plant(stack: &Stack) {
+/// Puts the control marker where the password must not be, and gives the id of a request that both programs have logged.
+async fn plant(stack: &Stack) -> String {
     let table = format!("CREATE TABLE control AS SELECT '{CONTROL}'::text AS marker; CHECKPOINT");
     for (pg, database) in [(&stack.plane.ledger, stack.plane.database()), (&stack.target, DATABASE)] {
         pg.superuser(database).await.batch_execute(&table).await.expect("a superuser may");
     }
-    // A reason is told to the control plane; what it fails to do is in its log, and in its request's.
-    let session =
-        ["session", "create", "--target", "pg-local", "--role", "app_read", "--ttl", "10m", "--reason", CONTROL];
-    stack.gk(&session).await.ok();
-    for log in [stack.plane.process.log_path(), stack.agents[0].log_path()] {
-        append(log, CONTROL);
-    }
-}
-
-/// Debug logs name sessions and requests, not reasons; so the marker goes to the very file that is searched.
-fn append(log: &Path, text: &str) {
-    let file = std::fs::OpenOptions::new().append(true).open(log);
-    let written = file.and_then(|mut file| std::io::Write::write_all(&mut file, format!("{text}\n").as_bytes()));
-    written.unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+    stack.session("app_read", "10m").await;
+    let request = "SELECT correlation_id FROM sessions";
+    stack.books().await.superuser().query_one(request, &[]).await.expect("there is one session so far").get(0)
 }
 
 /// Every place but processes, with what was found there.
