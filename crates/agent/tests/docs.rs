@@ -9,7 +9,7 @@ use std::path::Path;
 
 use gk_agent::config::{AgentConfig, Environment, Faults, load};
 use gk_shared::secret::BearerToken;
-use gk_testkit::docs::{documented, samples, undocumented_variables};
+use gk_testkit::docs::{alerting_metrics, documented, samples, undocumented_variables};
 
 /// Reads `text` as `agent.toml` of a directory that has the files named in it.
 fn read(text: &str) -> Result<AgentConfig, Faults> {
@@ -61,4 +61,12 @@ fn the_page_has_a_row_for_each_setting_and_no_other_and_the_full_sample_shows_it
 #[test]
 fn the_page_names_every_variable_that_is_read() {
     assert_eq!(undocumented_variables(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")), BTreeSet::new());
+}
+
+#[test]
+fn the_runbook_alerts_on_metrics_that_there_are() {
+    let source = include_str!("../src/metrics.rs");
+    for name in alerting_metrics().iter().filter_map(|name| name.strip_prefix("gk_agent_")) {
+        assert!(source.contains(&format!("register(\"{name}\"")), "there is no gk_agent_{name}");
+    }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use gk_control_plane::config::{ConfigError, Fault, PlaneConfig};
 use gk_control_plane::policy::Policy;
-use gk_testkit::docs::{Sample, documented, samples, undocumented_variables};
+use gk_testkit::docs::{Sample, alerting_metrics, documented, samples, undocumented_variables};
 use tempfile::TempDir;
 
 const HOME: &str = "/etc/gatekeeper/";
@@ -99,4 +99,13 @@ fn the_page_names_every_variable_that_is_read() {
     let asked = asked.into_inner();
     assert!(asked.len() >= 5, "{asked:?}");
     assert!(asked.iter().all(|name| page.contains(&format!("| `{name}` |"))), "{asked:?}");
+}
+
+#[test]
+fn the_runbook_alerts_on_metrics_that_there_are() {
+    let source = include_str!("../src/http/metrics.rs");
+    for name in alerting_metrics().iter().filter(|name| !name.starts_with("gk_agent_")) {
+        let registered = format!("register(\"{}\"", name.trim_start_matches("gk_"));
+        assert!(source.contains(&registered), "there is no {name}");
+    }
 }

@@ -67,6 +67,19 @@ pub fn undocumented_variables(directory: &Path) -> BTreeSet<String> {
     named.into_iter().filter(|name| !page.contains(&format!("`{name}`"))).collect()
 }
 
+/// The metrics that `docs/runbook.md` alerts on, without what Prometheus puts behind their names.
+#[must_use]
+pub fn alerting_metrics() -> BTreeSet<String> {
+    let page = read("docs/runbook.md");
+    let (_, alerts) = page.split_once("\n## What to alert on\n").expect("the runbook says what to alert on");
+    let words = alerts.split(|found: char| !(found.is_ascii_alphanumeric() || found == '_'));
+    let ends = ["_total", "_bucket", "_sum", "_count"];
+    let bare = |name: &str| ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned();
+    let found: BTreeSet<String> = words.filter(|word| word.starts_with("gk_")).map(bare).collect();
+    assert!(found.len() >= 8, "only {found:?} were found: the search is blind");
+    found
+}
+
 fn variables(source: &str) -> Vec<String> {
     let word = |text: &&str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     let ours = |text: &&str| VARIABLES.iter().any(|start| text.starts_with(start));
