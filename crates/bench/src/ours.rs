@@ -46,11 +46,10 @@ pub(crate) async fn create_round(clients: &[Client], target: &str, each: usize) 
     }))
     .await;
     let wall = begun.elapsed();
-    let made: Vec<_> = made.into_iter().flatten().collect();
     let why = RevokeSession { reason: Some("end of round".to_owned()) };
-    join_all(made.iter().map(async |(_, id)| clients[0].revoke_session(*id, &why, PATIENCE).await.expect("ends")))
-        .await;
-    (made.into_iter().map(|(duration, _)| duration).collect(), wall)
+    let theirs = clients.iter().zip(&made).flat_map(|(client, made)| made.iter().map(move |(_, id)| (client, *id)));
+    join_all(theirs.map(async |(client, id)| client.revoke_session(id, &why, PATIENCE).await.expect("ends"))).await;
+    (made.into_iter().flatten().map(|(duration, _)| duration).collect(), wall)
 }
 
 /// From the call to revoke until the target shows no connection of the session any more.

@@ -61,7 +61,7 @@ impl Report {
     pub(crate) fn markdown(&self) -> String {
         let mut out = String::new();
         let line = |out: &mut String, text: std::fmt::Arguments<'_>| {
-            writeln!(out, "{text}").expect("a String takes every write")
+            writeln!(out, "{text}").expect("a String takes every write");
         };
         line(&mut out, format_args!("| measured | clients | n | p50 ms | p95 ms | p99 ms | per second |"));
         line(&mut out, format_args!("|---|--:|--:|--:|--:|--:|--:|"));

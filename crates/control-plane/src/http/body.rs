@@ -6,6 +6,7 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
+use garde::Validate;
 use gk_shared::problem::ErrorCode;
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
@@ -16,6 +17,10 @@ use super::problem::ApiError;
 pub const MAX_BODY: usize = 64 * 1024;
 /// Most bytes of an observation, which lists every role of a target: 10,000 of them fit.
 pub const MAX_OBSERVATION: usize = 4 * 1024 * 1024;
+
+/// What can be read from a body: a type whose limits stand beside it.
+pub trait Input: DeserializeOwned + Validate<Context = ()> {}
+impl<T: DeserializeOwned + Validate<Context = ()>> Input for T {}
 
 /// A body that must be there.
 #[derive(Debug)]
@@ -29,7 +34,7 @@ pub struct OptionalBody<T>(pub T);
 #[derive(Debug)]
 pub struct LargeBody<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: Input> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         check_type(request.headers())?;
@@ -37,7 +42,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for LargeBody<T> {
+impl<S: Send + Sync, T: Input> FromRequest<S> for LargeBody<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         check_type(request.headers())?;
@@ -45,7 +50,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for LargeBody<T> {
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
+impl<S: Send + Sync, T: Input + Default> FromRequest<S> for OptionalBody<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         check_encoding(request.headers())?;
@@ -115,7 +120,7 @@ fn place(bytes: &[u8], at: usize) -> (usize, usize) {
 ///
 /// # Errors
 /// What is wrong with it, with the place or the field, and never with the value.
-pub fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+pub fn read_object<T: Input>(bytes: &[u8]) -> Result<T, ApiError> {
     if let Err(error) = str::from_utf8(bytes) {
         let (line, column) = place(bytes, error.valid_up_to());
         return Err(bad_json(line, column, "the body is not UTF-8"));
@@ -127,12 +132,32 @@ pub fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         return Err(bad_json(line, column, "expected an object"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         explain(&path, error.inner())
     })?;
     reader.end().map_err(|error| explain("", &error))?;
+    value.validate().map_err(|report| beyond_limits(&report))?;
     Ok(value)
+}
+
+/// The first field that is beyond the limits that stand beside its type.
+fn beyond_limits(report: &garde::Report) -> ApiError {
+    let Some((path, error)) = report.iter().next() else { return ApiError::new(ErrorCode::InvalidRequest, "") };
+    let field = camel_case(&path.to_string());
+    // A list of names that is too long holds good names: only a limit on a ttl has a code of its own.
+    let code = if is_ttl(&field) { ErrorCode::InvalidTtl } else { ErrorCode::InvalidRequest };
+    ApiError::new(code, format!("`{}`: {}", clean(&field), shorten(&error.to_string(), 200)))
+}
+
+/// The name of a field as it is written in JSON.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (head, tail) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+        name + &head.to_uppercase() + tail
+    })
 }
 
 /// Turns the reader's words into one of our codes.

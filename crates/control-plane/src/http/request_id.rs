@@ -21,6 +21,8 @@ use crate::plane::Plane;
 
 /// The header, in both directions.
 pub const REQUEST_ID: &str = "x-request-id";
+/// Names the control plane's version in every answer, so that a `gk` that does not understand one can say why.
+pub const VERSION: &str = "x-gatekeeper-version";
 
 /// Gives the request its id, runs it, and finishes the answer.
 pub async fn layer(State(plane): State<Plane>, mut request: Request, next: Next) -> Response {
@@ -38,6 +40,7 @@ pub async fn layer(State(plane): State<Plane>, mut request: Request, next: Next)
     tracing::info!(status, ms = began.elapsed().as_secs_f64() * 1000.0, "answered");
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::try_from(id.to_string()).expect("an id is plain ASCII"));
+    headers.insert(VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response

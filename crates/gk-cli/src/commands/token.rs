@@ -28,6 +28,9 @@ pub(crate) struct Create {
     /// Whose token; the actor is made where there is none
     #[arg(long, value_name = "NAME", value_parser = checked::<ActorName>)]
     actor: ActorName,
+    /// The actor is a program: each of its creates needs an idempotency key of its own
+    #[arg(long)]
+    service: bool,
     /// What it may be used for: requester, admin or auditor; may be repeated
     #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',', value_parser = checked::<Scope>)]
     scopes: Vec<Scope>,
@@ -72,11 +75,13 @@ pub(super) fn wire_secs(ttl: Option<Span>) -> Result<Option<u32>, CliError> {
 }
 
 async fn create(app: &App, args: Create) -> Result<Exit, CliError> {
-    let groups = (!args.groups.is_empty()).then_some(args.groups);
+    let out = args.out.clone();
+    let groups = (!args.groups.is_empty()).then(|| args.groups.clone());
     let ttl_seconds = wire_secs(args.ttl)?;
-    let asked = CreateToken { actor: args.actor, scopes: args.scopes, groups, email: args.email, ttl_seconds };
+    let Create { actor, service, scopes, email, .. } = args;
+    let asked = CreateToken { actor, service, scopes, groups, email, ttl_seconds };
     let made = app.client()?.create_token(&asked).await?;
-    match &args.out {
+    match &out {
         Some(path) => {
             write_file(&app.env.absolute(path), made.token.expose())?;
             let body = json!({ "tokenId": made.token_id, "actor": made.actor, "scopes": made.scopes, "expiresAt": made.expires_at });

@@ -94,6 +94,7 @@ async fn make(dir: &DevDir, ledger: &LedgerConfig, address: &Address) -> Result<
         .map_err(DevError::part("making the first token", ErrorCode::LedgerUnavailable))?;
     let admin: Client = client(address, &first.token)?;
     let asked = CreateToken {
+        service: false,
         actor: USER.parse().expect("is an actor's name"),
         scopes: vec![Scope::Requester, Scope::Admin, Scope::Auditor],
         groups: Some(vec![USER.parse().expect("is a group's name")]),

@@ -7,17 +7,24 @@ use crate::ids::{AgentId, SessionId};
 use crate::names::{AgentName, TargetName};
 use crate::secret::SecretText;
 use crate::session::Desired;
+use crate::wire::token::MAX_TOKEN_SECONDS;
+
+/// Roles that one observation holds at most; the rest goes into another, with `complete` false.
+pub const MAX_ROLES: usize = 20_000;
 
 /// `POST /v1/agents`: enrols an agent for its targets and gives it a token.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrollAgent {
     /// Name of the agent.
+    #[garde(skip)]
     pub name: AgentName,
     /// Targets it may serve; those that are new are made.
+    #[garde(length(min = 1, max = 200))]
     pub targets: Vec<TargetName>,
     /// How long its token works, in seconds (default: 90 days).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(inner(range(min = 60, max = MAX_TOKEN_SECONDS)))]
     pub ttl_seconds: Option<u32>,
 }
 
@@ -66,12 +73,14 @@ pub struct AgentList {
 }
 
 /// `POST /v1/agent/heartbeat`, every 10 s and at start.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Heartbeat {
     /// The agent's version.
+    #[garde(length(min = 1, max = 64))]
     pub version: String,
     /// Its targets, as it sees them.
+    #[garde(length(max = 1000))]
     pub targets: Vec<TargetHealth>,
 }
 
@@ -174,22 +183,28 @@ pub struct ObservedRole {
 }
 
 /// `POST /v1/agent/observe`: everything of ours on one target, at one moment.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Observation {
     /// The target.
+    #[garde(skip)]
     pub target: TargetName,
     /// Its clock.
+    #[garde(skip)]
     pub target_time: Timestamp,
     /// Whether `roles` holds all there is: only then does a missing one count as gone.
+    #[garde(skip)]
     pub complete: bool,
     /// The roles.
+    #[garde(length(max = MAX_ROLES))]
     pub roles: Vec<ObservedRole>,
     /// Sessions that the agent or the deadman ended by itself since its last report, cut and dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[garde(length(max = MAX_ROLES))]
     pub dropped: Vec<SessionId>,
     /// How far the target's clock moved against the agent's monotonic one since the last look, in milliseconds.
     #[serde(default)]
+    #[garde(skip)]
     pub clock_jump_ms: i64,
 }
 

@@ -54,14 +54,16 @@ pub struct CleanupFinding {
 }
 
 /// `POST /v1/cleanup/run`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RunCleanup {
     /// Only this target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(skip)]
     pub target: Option<TargetName>,
     /// Only say what would be done.
     #[serde(default)]
+    #[garde(skip)]
     pub dry_run: bool,
 }
 

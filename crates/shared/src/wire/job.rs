@@ -151,17 +151,21 @@ pub struct LeasedJob {
 }
 
 /// `POST /v1/agent/jobs/claim`. Waits up to `waitMs` for work.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimJobs {
     /// Free slots for sessions to make.
+    #[garde(range(max = 256))]
     pub create_slots: u16,
     /// Free slots for sessions to end or extend; taken first.
+    #[garde(range(max = 256))]
     pub revoke_slots: u16,
     /// How long to wait for work, at most 30,000.
+    #[garde(range(max = 30_000))]
     pub wait_ms: u32,
     /// Targets to leave out for now (they do not answer), so that they do not hold up others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[garde(length(max = 1000))]
     pub except_targets: Vec<TargetName>,
 }
 
@@ -174,12 +178,14 @@ pub struct ClaimedJobs {
 }
 
 /// `POST /v1/agent/jobs/{id}/renew`.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RenewJob {
     /// The lease held.
+    #[garde(length(max = 64))]
     pub lease_token: String,
     /// The generation held.
+    #[garde(range(min = 1))]
     pub generation: i64,
 }
 
@@ -192,14 +198,17 @@ pub struct RenewedJob {
 }
 
 /// `POST /v1/agent/jobs/{id}/complete`.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CompleteJob {
     /// The lease held.
+    #[garde(length(max = 64))]
     pub lease_token: String,
     /// The generation held.
+    #[garde(range(min = 1))]
     pub generation: i64,
     /// How it went.
+    #[garde(skip)]
     pub outcome: JobOutcome,
 }
 

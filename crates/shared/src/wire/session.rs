@@ -9,31 +9,39 @@ use crate::secret::SecretText;
 use crate::session::{EndReason, SessionStatus};
 
 /// `POST /v1/sessions`. Give `ttlSeconds` or `ttlMinutes`, not both.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateSession {
     /// Target to get into.
+    #[garde(skip)]
     pub target: TargetName,
     /// Role pack to get there.
+    #[garde(skip)]
     pub role: PackName,
     /// How long, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(skip)]
     pub ttl_seconds: Option<u32>,
     /// How long, in minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(skip)]
     pub ttl_minutes: Option<u32>,
     /// Why; kept in the audit log. Policy says whether it may be left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(skip)]
     pub reason: Option<String>,
     /// Ticket that the work belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(skip)]
     pub ticket: Option<String>,
     /// Connections at once, at most what the pack allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(inner(range(min = 1, max = 50)))]
     pub max_connections: Option<u16>,
     /// One-time X25519 key (32 bytes, standard base64) that the credential is sealed to. Without it the credential is
     /// sealed to a key derived from the caller's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(skip)]
     pub recipient_public_key: Option<String>,
 }
 
@@ -132,23 +140,26 @@ pub struct SessionPage {
 }
 
 /// `POST /v1/sessions/{id}/revoke`. The body may be left out. Query: `wait=10s`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevokeSession {
     /// Why, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(skip)]
     pub reason: Option<String>,
 }
 
 /// `POST /v1/sessions/{id}/extend`: the end becomes now + ttl, if policy lets a new session last that long, and if the
 /// session as a whole stays under the ceiling.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExtendSession {
     /// How much longer from now, in seconds.
+    #[garde(skip)]
     pub ttl_seconds: u32,
     /// Why, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(skip)]
     pub reason: Option<String>,
 }
 

@@ -7,6 +7,9 @@ use crate::ids::{ActorId, TokenId};
 use crate::names::{ActorName, GroupName};
 use crate::secret::SecretText;
 
+/// The longest that a token works: 90 days.
+pub const MAX_TOKEN_SECONDS: u32 = 90 * 24 * 3600;
+
 /// What a token may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -54,21 +57,31 @@ impl std::str::FromStr for Scope {
 }
 
 /// `POST /v1/tokens`.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateToken {
     /// Whose token; the actor is made where there is none.
+    #[garde(skip)]
     pub actor: ActorName,
+    /// Whether the actor is a program: then every create needs an Idempotency-Key of its own. Kept as it was for an
+    /// actor that there is already.
+    #[serde(default)]
+    #[garde(skip)]
+    pub service: bool,
     /// What it may be used for (not `agent`: enrol those).
+    #[garde(length(min = 1, max = 4))]
     pub scopes: Vec<Scope>,
     /// Groups of the actor, for policy; replaces those there were. Absent: unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(inner(length(max = 64)))]
     pub groups: Option<Vec<GroupName>>,
     /// E-mail of the actor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(inner(length(max = 254)))]
     pub email: Option<String>,
     /// How long it works, in seconds: 60 to 7,776,000 (90 days); default 12 hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(inner(range(min = 60, max = MAX_TOKEN_SECONDS)))]
     pub ttl_seconds: Option<u32>,
 }
 

@@ -39,9 +39,6 @@ impl Wanted {
         let reason = body.reason.as_deref().map(str::parse).transpose()?;
         let ticket = body.ticket.as_deref().map(str::parse).transpose()?;
         let recipient = body.recipient_public_key.as_deref().map(str::parse).transpose()?;
-        if body.max_connections == Some(0) {
-            return Err(ApiError::new(ErrorCode::InvalidRequest, "`maxConnections` must be at least 1"));
-        }
         Ok(Self { body, ttl, reason, ticket, recipient })
     }
 
