@@ -12,7 +12,7 @@ const DOCUMENT: &str = "docs/openapi.json";
 pub(crate) struct OpenapiArgs {
     /// Change nothing, and fail where the file differs from what the control plane prints
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 impl OpenapiArgs {

@@ -2,6 +2,7 @@
 
 use crate::deps;
 use crate::gates::{dependencies, released};
+use crate::openapi::OpenapiArgs;
 use crate::process::run;
 use crate::step::{Outcome, Steps};
 use crate::workspace::Workspace;
@@ -30,6 +31,8 @@ enum Step {
     Clippy,
     /// The programs that tests run
     Build,
+    /// docs/openapi.json is what the control plane prints
+    Openapi,
     /// Tests
     Tests,
     /// Examples in the documentation
@@ -67,6 +70,7 @@ impl Step {
                 "warnings",
             ])),
             Self::Build => run(&mut workspace.cargo(["build", "--locked", "--workspace", "--bins"])),
+            Self::Openapi => OpenapiArgs { check: true }.run(workspace),
             Self::Tests => run(&mut workspace.cargo(["nextest", "run", "--locked", "--workspace"])),
             Self::DocTests => run(&mut workspace.cargo(["test", "--locked", "--workspace", "--doc"])),
             Self::Docs => {
