@@ -64,6 +64,15 @@ fn the_page_names_every_variable_that_is_read() {
 }
 
 #[test]
+fn the_page_has_a_row_for_each_setting_of_a_target_and_no_other() {
+    let source = include_str!("../../../sql/helpers/pg-1.0.0/10_registry.sql");
+    let (_, rows) = source.split_once("INSERT INTO gk.setting (name, value, note) VALUES").unwrap();
+    let rows = rows.lines().skip(1).map_while(|line| line.strip_prefix("  ('")?.split_once('\''));
+    let settings: BTreeSet<String> = rows.map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(settings, documented("Target"));
+}
+
+#[test]
 fn the_runbook_alerts_on_metrics_that_there_are() {
     let source = include_str!("../src/metrics.rs");
     for name in alerting_metrics().iter().filter_map(|name| name.strip_prefix("gk_agent_")) {
