@@ -81,7 +81,8 @@ pub fn alerting_metrics() -> BTreeSet<String> {
 }
 
 fn variables(source: &str) -> Vec<String> {
-    let word = |text: &&str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    let word =
+        |text: &&str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     let ours = |text: &&str| VARIABLES.iter().any(|start| text.starts_with(start));
     source.split('"').filter(word).filter(ours).map(str::to_owned).collect()
 }
