@@ -3,6 +3,7 @@
 //! Always holds: when a [`Daemon`] is dropped its process is gone, whatever state it was in.
 
 use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 const POLL: Duration = Duration::from_millis(10);
 /// An orderly stop takes at most this long: the agent gives running jobs ten seconds.
 const STOP: Duration = Duration::from_secs(20);
+/// What is left of it when its test is over gets this long to write its counts.
+const LAST_WORD: Duration = Duration::from_secs(5);
 /// Lines of its log that a failed test shows.
 const SHOWN: usize = 25;
 
@@ -55,6 +58,7 @@ impl Daemon {
             .current_dir(dir)
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .envs(counters())
             .stdin(Stdio::null())
             .stdout(open())
             .stderr(open())
@@ -137,8 +141,23 @@ impl Daemon {
     }
 }
 
+/// Where programs that were built to count their lines write the counts: a run that measures coverage says so.
+pub(crate) fn counters() -> Option<(&'static str, OsString)> {
+    const NAME: &str = "LLVM_PROFILE_FILE";
+    #[expect(clippy::disallowed_methods, reason = "the tool that measures coverage says it in no other way")]
+    std::env::var_os(NAME).map(|file| (NAME, file))
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
+        // Counts are written at an orderly end only.
+        if counters().is_some() && !std::thread::panicking() && self.runs() {
+            self.signal(Signal::TERM);
+            let begun = Instant::now();
+            while self.runs() && begun.elapsed() < LAST_WORD {
+                std::thread::sleep(POLL);
+            }
+        }
         self.kill9();
         if std::thread::panicking() {
             report(&self.name, &self.log_text());

@@ -3,6 +3,7 @@
 //! Always holds: a program gets an environment of ours, never the machine's; it is ended after a minute, and when the
 //! test ends.
 
+use crate::daemon::counters;
 use crate::ran::Ran;
 use std::ffi::OsStr;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -129,7 +130,7 @@ impl Room {
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(self.found(program.as_ref()));
-        command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value))).envs(counters());
         command.current_dir(self.dir.path()).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

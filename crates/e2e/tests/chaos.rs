@@ -10,13 +10,14 @@ mod chaos_client;
 
 use chaos_client::{Client, Note, Notes};
 use gk_e2e::{Books, Catalog, Stack, TestPg, User, Version, eventually};
+use gk_shared::ids::SessionId;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Kills in each burst; after each burst all has to come to rest, which takes as long as a lease of a killed agent.
 const BURSTS: [u32; 1] = [104];
@@ -54,6 +55,7 @@ async fn a_hundred_kills_at_random_lose_no_session_and_leave_no_login() {
     let mut stack = Stack::with(Version::From16).start().await;
     let (mut random, notes) = (StdRng::seed_from_u64(seed), Notes::default());
     let mut killed: BTreeMap<Victim, u32> = BTreeMap::new();
+    let witness = Witness::watch(stack.catalog().await);
     for (burst, kills) in BURSTS.iter().enumerate() {
         let begun = Instant::now();
         let stop = Arc::new(AtomicBool::new(false));
@@ -91,6 +93,39 @@ async fn a_hundred_kills_at_random_lose_no_session_and_leave_no_login() {
     println!("killed: {killed:?}");
     assert!(killed.values().sum::<u32>() >= LEAST_KILLS && killed.len() == 3, "{killed:?}");
     judge(&stack, &notes).await;
+    witness.saw_only(&stack.books().await).await;
+}
+
+/// Looks at the target all the while: what was there for a moment only counts, too.
+struct Witness {
+    stop: Arc<AtomicBool>,
+    seen: JoinHandle<BTreeSet<SessionId>>,
+}
+
+impl Witness {
+    fn watch(catalog: Catalog) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let seen = tokio::spawn(async move {
+            let mut seen = BTreeSet::new();
+            while !told.load(Ordering::Relaxed) {
+                seen.extend(catalog.roles().await.iter().map(|role| role.session));
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            seen
+        });
+        Self { stop, seen }
+    }
+
+    /// No role was ever there without a session in the ledger.
+    async fn saw_only(self, books: &Books) {
+        self.stop.store(true, Ordering::Relaxed);
+        let seen = self.seen.await.expect("the witness does not panic");
+        let known: BTreeSet<_> = books.sessions().await.iter().map(|session| session.id).collect();
+        println!("{} roles seen", seen.len());
+        assert!(!seen.is_empty(), "no role was ever seen");
+        assert!(seen.is_subset(&known), "roles without a session: {:?}", seen.difference(&known));
+    }
 }
 
 /// Until the next kill: mostly in the middle of starting up again, sometimes long enough to get something done.

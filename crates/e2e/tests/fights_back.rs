@@ -52,13 +52,17 @@ impl Storm {
     }
 }
 
-/// A second database of the same DBA, with the helpers in it.
-async fn second_database(stack: &Stack) {
+/// A second database of the same DBA, with the helpers in it; in both of them sessions may create things.
+async fn two_databases(stack: &Stack) {
     let superuser = stack.target.superuser("postgres").await;
     superuser.batch_execute("CREATE DATABASE second OWNER dba").await.expect("the database is new");
     let password = stack.room.path("agent-db.password");
     let dsn = stack.target.dsn("dba", "the-dbas-own-password", "second");
     bootstrap(&stack.room, &dsn, &password.to_string_lossy()).await;
+    for database in ["app", "second"] {
+        let superuser = stack.target.superuser(database).await;
+        superuser.batch_execute("GRANT CREATE ON SCHEMA public TO PUBLIC").await.expect("a superuser may");
+    }
 }
 
 async fn owner_and_rows(target: &TestPg, database: &str) -> (String, i64) {
@@ -68,18 +72,8 @@ async fn owner_and_rows(target: &TestPg, database: &str) -> (String, i64) {
     (row.get(0), row.get(1))
 }
 
-async fn tables_in_two_databases_a_prepared_transaction_a_storm_and_a_password_of_his_own_do_not_keep_him_in(
-    version: Version,
-) {
-    let stack = Stack::with(version).target_setting("max_prepared_transactions", "4").start().await;
-    second_database(&stack).await;
-    let catalog = stack.catalog().await;
-    for database in ["app", "second"] {
-        let superuser = stack.target.superuser(database).await;
-        superuser.batch_execute("GRANT CREATE ON SCHEMA public TO PUBLIC").await.expect("a superuser may");
-    }
-    let (id, dsn) = stack.session("app_write", "10m").await;
-    let user = User::login(&dsn).await.expect("the session is ready");
+/// All that Postgres lets him do to stay, and nothing of what it does not.
+async fn dig_in(user: &User, dsn: &str) {
     user.client.batch_execute(MINE).await.expect("he may create");
     let there = User::login(&dsn.replace("/app?", "/second?")).await.expect("he may connect");
     there.client.batch_execute(MINE).await.expect("he may create there, too");
@@ -93,6 +87,17 @@ async fn tables_in_two_databases_a_prepared_transaction_a_storm_and_a_password_o
         let denied = user.client.batch_execute(&format!("ALTER ROLE CURRENT_USER {refused}")).await;
         assert!(denied.is_err(), "{refused}");
     }
+}
+
+async fn tables_in_two_databases_a_prepared_transaction_a_storm_and_a_password_of_his_own_do_not_keep_him_in(
+    version: Version,
+) {
+    let stack = Stack::with(version).target_setting("max_prepared_transactions", "4").start().await;
+    two_databases(&stack).await;
+    let catalog = stack.catalog().await;
+    let (id, dsn) = stack.session("app_write", "10m").await;
+    let user = User::login(&dsn).await.expect("the session is ready");
+    dig_in(&user, &dsn).await;
     let own_dsn = with_password(&dsn, OWN_PASSWORD);
     let storm = Storm::rage(&own_dsn, 16);
     let raging = async || if storm.logins() > 3 { Ok(()) } else { Err("no storm yet") };
