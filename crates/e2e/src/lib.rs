@@ -13,6 +13,9 @@
 //! stack.run("psql", &[&dsn, "-c", "select now();"]).await.ok();
 //! # }
 //! ```
+//!
+//! Two switches for whoever looks for a fault: `GK_E2E_KEEP=1` leaves each room, with all its logs, in the temporary
+//! directory; `GK_CHAOS_SEED=N` runs the chaos test with the seed that an earlier run printed.
 
 mod api;
 mod books;
