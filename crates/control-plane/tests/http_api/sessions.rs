@@ -149,10 +149,39 @@ async fn an_extension_moves_the_end_within_policy_and_ceiling() {
     let (extended, _) = tokio::join!(Answer::of(ask), agent.work());
     let left = extended.expect(200).body["expiresInSeconds"].as_i64().unwrap();
     assert!((3580..=3600).contains(&left), "{left}");
+    let shorter = dana.post(&path, json!({"ttlSeconds": 60})).await.refused(409, "conflict");
+    assert!(shorter.text.contains("the session already runs until 20"), "{}", shorter.text);
     dana.post(&path, json!({"ttlSeconds": 14_401})).await.refused(400, "invalid_ttl");
     dana.post(&path, json!({"ttlSeconds": 4})).await.refused(400, "invalid_ttl");
     dana.post(&format!("/v1/sessions/{id}/revoke"), json!({})).await.expect(200);
     dana.post(&path, json!({"ttlSeconds": 60})).await.refused(409, "session_ended");
+}
+
+#[tokio::test]
+async fn an_extension_that_waits_says_why_the_end_will_not_move() {
+    let (world, agent) = World::with_agent().await;
+    let dana = world.dana().await;
+    let id = dana.create(json!({})).await.expect(201).id();
+    agent.work().await;
+    let path = format!("/v1/sessions/{id}/extend");
+    let ask = || Answer::of(dana.request("POST", &format!("{path}?wait=20s")).json(&json!({"ttlSeconds": 3600})));
+    let error = json!({"code": "role_replaced", "message": "it is another role", "retryable": false});
+    let refuse = async {
+        let lease = agent.claim_one().await;
+        let second = dana.post(&path, json!({"ttlSeconds": 3600})).await.refused(409, "conflict");
+        assert!(second.text.contains("already under way"), "{}", second.text);
+        agent.report(&lease, json!({"kind": "refused", "error": error})).await.expect(200)
+    };
+    let (answer, _) = tokio::join!(ask(), refuse);
+    let answer = answer.refused(409, "conflict");
+    assert!(answer.text.contains("it is another role (role_replaced)"), "{}", answer.text);
+    assert_eq!(dana.get(&format!("/v1/sessions/{id}")).await.expect(200).body["status"], "ready");
+    let revoke = async {
+        agent.claim_one().await;
+        dana.post(&format!("/v1/sessions/{id}/revoke"), json!({})).await.expect(200)
+    };
+    let (answer, _) = tokio::join!(ask(), revoke);
+    answer.refused(409, "session_ended");
 }
 
 #[tokio::test]

@@ -227,7 +227,7 @@ async fn an_extension_moves_the_end_when_the_target_has_moved_it_and_never_past_
         async |wish| sessions::extend(&books.ledger, Origin::actor("ada", request()), &wish).await.expect("answers");
     assert!(matches!(extend(ask(60, 30)).await, ExtendOutcome::TooLong { .. }));
     assert!(matches!(extend(ask(60, 120)).await, ExtendOutcome::Asked(_)));
-    assert!(matches!(extend(ask(60, 120)).await, ExtendOutcome::UnderWay(_)));
+    assert!(matches!(extend(ask(60, 120)).await, ExtendOutcome::UnderWay));
     let lease = books.claim_one(&agent).await;
     let Job::ExtendSession(job) = &lease.job else { panic!("{lease:?}") };
     assert_eq!((job.ttl_seconds, lease.generation), (3600, 2));
@@ -235,9 +235,22 @@ async fn an_extension_moves_the_end_when_the_target_has_moved_it_and_never_past_
     assert_eq!(books.result(&agent, &lease, JobOutcome::Extended { expires_at: greedy }).await, TAKEN);
     let end = books.find(session.id).await.expires_at.expect("is ready");
     assert!(end < minted_now() + Duration::from_secs(3605) && end > minted_now() + Duration::from_secs(3500));
+    let before = books.count(JOBS).await;
+    assert!(matches!(extend(ask(30, 120)).await, ExtendOutcome::NotLater { until } if until == end));
+    assert_eq!(books.count(JOBS).await, before, "nothing was asked of an agent");
+    assert!(matches!(extend(ask(70, 120)).await, ExtendOutcome::Asked(_)));
+    let lease = books.claim_one(&agent).await;
+    let early = minted_now() + Duration::from_secs(60);
+    assert_eq!(books.result(&agent, &lease, JobOutcome::Extended { expires_at: early }).await, TAKEN);
+    assert_eq!(books.find(session.id).await.expires_at, Some(end), "an end never moves backwards");
+    let told = "SELECT count(*) FROM audit_events e, sessions s, jsonb_array_elements(canonical::jsonb -> 'facts') f
+        WHERE e.action = 'session.extended' AND f ->> 0 = 'expires_at' AND (f ->> 1)::timestamptz = s.expires_at";
+    assert_eq!(books.count(told).await, 2, "the log has the end as it is, not as the agent said");
     books.revoke(&ada, session.id).await;
     assert!(matches!(extend(ask(60, 120)).await, ExtendOutcome::Ended));
 }
+
+const JOBS: &str = "SELECT count(*) FROM jobs";
 
 #[tokio::test]
 async fn a_disabled_actor_loses_every_session() {

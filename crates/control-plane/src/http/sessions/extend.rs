@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use gk_shared::ids::SessionId;
+use gk_shared::ids::{JobId, SessionId};
 use gk_shared::problem::ErrorCode;
 use gk_shared::reason::Reason;
 use gk_shared::ttl::{Ttl, humanize};
@@ -17,11 +17,13 @@ use crate::http::problem::ApiError;
 use crate::http::query::Query;
 use crate::plane::Plane;
 use crate::policy::Ask;
-use crate::store::sessions::{self, ExtendOutcome, ExtendRequest, SessionRecord};
+use crate::store::sessions::{self, ExtendOutcome, ExtendRequest, Extension};
+use crate::wakeups::Wake;
 
 /// Asks for more time
 ///
-/// The end becomes now + `ttlSeconds`. An agent moves it; with `?wait=10s` the answer comes when it has.
+/// The end becomes now + `ttlSeconds`. An agent moves it; with `?wait=10s` the answer comes when it has, and is an error if it
+/// will not. An end that is not later than the present one is refused, and so is a second wish while one is under way.
 #[utoipa::path(post, path = "/sessions/{id}/extend", tag = "sessions", request_body = ExtendSession,
     params(("id" = SessionId, Path), ("wait" = Option<String>, Query, description = "How long to wait, at most 30s")),
     responses((status = 200, description = "The session", body = SessionView)))]
@@ -45,30 +47,36 @@ pub async fn extend_session(
     let permit = super::permit(&plane, &user, &ask).await?;
     let wish =
         ExtendRequest { id, viewer: user.may_change(), ttl: permit.ttl(), ceiling: plane.policy.ceiling(), note };
-    let before = match sessions::extend(&plane.ledger, user.origin(), &wish).await? {
-        ExtendOutcome::Asked(session) | ExtendOutcome::UnderWay(session) => session,
-        refused @ (ExtendOutcome::TooLong { .. }
-        | ExtendOutcome::NotReady
-        | ExtendOutcome::Ended
-        | ExtendOutcome::NotFound) => return Err(refusal(&refused)),
-    };
-    let session = moved(&plane, &user, before, wait).await?;
+    let asked = sessions::extend(&plane.ledger, user.origin(), &wish).await?;
+    let ExtendOutcome::Asked(job) = asked else { return Err(refusal(&asked)) };
+    if !wait.is_zero() {
+        moved(&plane, (id, job), wait).await?;
+    }
+    let session = sessions::find(&plane.ledger, id, user.may_change()).await?;
+    let session = session.ok_or_else(|| ApiError::not_found("session"))?;
     Ok(Json(session.view()))
 }
 
-/// Waits until the end has moved, or the session is no longer ready, or the wait is over.
-async fn moved(plane: &Plane, user: &User, before: SessionRecord, wait: Duration) -> Result<SessionRecord, ApiError> {
+/// Waits until the end has moved or the wait is over; that it will not move is an error.
+async fn moved(plane: &Plane, (id, job): (SessionId, JobId), wait: Duration) -> Result<(), ApiError> {
     let until = tokio::time::Instant::now() + wait;
-    let mut listener = plane.ledger.wakeups().listen(&[crate::wakeups::Wake::Session(before.id)]);
-    let mut now = before.clone();
-    while now.expires_at == before.expires_at && now.status() == before.status() {
+    let mut listener = plane.ledger.wakeups().listen(&[Wake::Session(id)]);
+    loop {
+        match sessions::extension(&plane.ledger, id, job).await? {
+            Extension::Moved => return Ok(()),
+            Extension::Refused(why) => {
+                let detail = format!("the extension was refused: {} ({})", why.message, why.code);
+                let hint = "The session goes on and ends when it would have; `gk session show ID` says when.";
+                return Err(ApiError::new(ErrorCode::Conflict, detail).hint(hint));
+            }
+            Extension::Overtaken => return Err(refusal(&ExtendOutcome::Ended)),
+            Extension::UnderWay => {}
+        }
         let left = until.saturating_duration_since(tokio::time::Instant::now());
         if left.is_zero() || plane.until_stop(listener.wait(left)).await.is_none() {
-            break;
+            return Ok(());
         }
-        now = sessions::find(&plane.ledger, before.id, user.may_change()).await?.unwrap_or(now);
     }
-    Ok(now)
 }
 
 fn refusal(outcome: &ExtendOutcome) -> ApiError {
@@ -78,12 +86,19 @@ fn refusal(outcome: &ExtendOutcome) -> ApiError {
             let detail = format!("the session as a whole would pass the ceiling: at most {left} from now is left");
             ApiError::new(ErrorCode::InvalidTtl, detail)
         }
+        ExtendOutcome::NotLater { until } => {
+            let detail = format!("the session already runs until {until:.0}; an extension cannot make it shorter");
+            let hint = "Ask for a time that ends later, or end the session with `gk session revoke ID`.";
+            ApiError::new(ErrorCode::Conflict, detail).hint(hint)
+        }
+        ExtendOutcome::UnderWay => {
+            let hint = "Retry when it is done; `gk session show ID` says when the session ends.";
+            ApiError::new(ErrorCode::Conflict, "an extension of this session is already under way").hint(hint)
+        }
         ExtendOutcome::NotReady => {
             ApiError::new(ErrorCode::SessionNotReady, "only a session that is ready can be extended")
         }
         ExtendOutcome::Ended => ApiError::new(ErrorCode::SessionEnded, "the session has ended or is ending"),
-        ExtendOutcome::NotFound | ExtendOutcome::Asked(_) | ExtendOutcome::UnderWay(_) => {
-            ApiError::not_found("session")
-        }
+        ExtendOutcome::NotFound | ExtendOutcome::Asked(_) => ApiError::not_found("session"),
     }
 }

@@ -12,6 +12,7 @@ use tokio_postgres::types::ToSql;
 use super::complete::{Completion, Locked, Timing};
 use super::verdict::Verdict;
 use crate::store::random::jittered;
+use crate::store::row::Reader;
 use crate::store::sessions::end::{Why, want_absent};
 use crate::store::{AuditedTx, Event, Ledger, Recorded, StoreError};
 use crate::wakeups::Wake;
@@ -92,19 +93,22 @@ async fn ready(tx: AuditedTx, job: &Locked, expires_at: Timestamp, sealed: &str)
     Ok(tx.record(event.because_of(&job.correlation)))
 }
 
+/// Never earlier than it was promised before, and never later than granted, whatever the agent says.
 const EXTENDED: &str = concat!(
     "-- jobs::complete_extended\n",
     done!(),
-    "UPDATE sessions SET expires_at = least($4, now() + make_interval(secs => $5::float8 + 2)) WHERE id = $3"
+    "UPDATE sessions
+        SET expires_at = greatest(expires_at, least($4, now() + make_interval(secs => $5::float8 + 2)))
+     WHERE id = $3 RETURNING expires_at"
 );
 
 async fn extended(tx: AuditedTx, job: &Locked, expires_at: Timestamp) -> Result<Recorded, StoreError> {
     let ttl = f64::from(job.ttl_seconds);
     let params: [&(dyn ToSql + Sync); 5] =
         [&job.job.uuid(), &job.digest.as_slice(), &job.session.uuid(), &expires_at, &ttl];
-    tx.query(EXTENDED, &params).await?;
-    let event =
-        Event::new(AuditAction::SessionExtended, job.session).fact("step", "done").fact("expires_at", expires_at);
+    let row = tx.one(EXTENDED, &params).await?;
+    let end: Timestamp = Reader::new(&row, "session").get("expires_at")?;
+    let event = Event::new(AuditAction::SessionExtended, job.session).fact("step", "done").fact("expires_at", end);
     Ok(tx.record(event.because_of(&job.correlation)))
 }
 
@@ -119,6 +123,7 @@ async fn not_extended(tx: AuditedTx, job: &Locked, error: &SessionFailure) -> Re
     let event = Event::new(AuditAction::SessionExtended, job.session)
         .failed()
         .fact("step", "refused")
+        .fact("job", job.job)
         .fact("code", &error.code)
         .fact("message", &error.message);
     Ok(tx.record(event.because_of(&job.correlation)))

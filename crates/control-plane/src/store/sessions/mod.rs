@@ -11,7 +11,7 @@ pub(in crate::store) mod record;
 pub use create::{CreateRefused, Created, NewSession, Requester, create};
 pub use credential::mark_credential_read;
 pub use end::{EndOutcome, EndRequest, end};
-pub use extend::{ExtendOutcome, ExtendRequest, extend};
+pub use extend::{ExtendOutcome, ExtendRequest, Extension, extend, extension};
 pub use list::{ListFilter, Page, list};
 pub use read::{find, wait};
 pub use record::{KeyKind, SessionRecord, Viewer};
