@@ -54,8 +54,8 @@ pub enum Denied {
     /// No rule shows the asker this target; said in the words for a target that does not exist.
     #[error("there is no target `{0}` that you may use")]
     Target(TargetName),
-    /// Rules show the target, and none of them has this role.
-    #[error("no rule lets you have the role `{role}` on `{target}`")]
+    /// The asker may see the target, and no rule has this role for them.
+    #[error("no rule of the policy lets you use `{role}` on `{target}`")]
     Role {
         /// Where.
         target: TargetName,

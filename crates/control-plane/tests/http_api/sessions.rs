@@ -238,6 +238,19 @@ async fn a_denial_is_answered_and_in_the_log() {
 }
 
 #[tokio::test]
+async fn a_target_that_an_admin_can_list_but_not_use_is_denied_and_not_missing() {
+    let (world, _agent) = World::with_agent().await;
+    let denied = world.admin.create(json!({})).await.refused(403, "role_not_allowed");
+    assert_eq!(denied.body["detail"], "no rule of the policy lets you use `app_read` on `pg-local`");
+    world.admin.create(json!({"target": "pg-none"})).await.refused(404, "not_found");
+    let both = world.person("bo", &["auditor", "requester"], &[]).await;
+    both.create(json!({})).await.refused(403, "role_not_allowed");
+    let dry = Answer::of(world.admin.request("POST", "/v1/sessions?dryRun=true").json(&session(json!({})))).await;
+    assert_eq!(dry.expect(200).body["allowed"], false);
+    world.person("eve", &["requester"], &[]).await.create(json!({})).await.refused(404, "not_found");
+}
+
+#[tokio::test]
 async fn without_an_agent_or_a_registered_pack_the_refusal_says_so() {
     let world = World::start().await;
     world.admin.post("/v1/agents", json!({"name": "a", "targets": ["pg-local"]})).await.expect(201);

@@ -14,7 +14,7 @@ use gk_shared::wire::session::{CreateSession, DryRun, SessionView};
 use sha2::{Digest as _, Sha256};
 
 use super::credential::view_for;
-use super::permit;
+use super::{decide, permit};
 use crate::http::auth::User;
 use crate::http::body::Body;
 use crate::http::idempotency;
@@ -87,7 +87,7 @@ pub async fn create_session(
     query.finish()?;
     let wanted = Wanted::read(body)?;
     if dry_run {
-        return dry(&plane, &user, &wanted);
+        return dry(&plane, &user, &wanted).await;
     }
     let key = idempotency::key(&plane, &user, &headers)?;
     let permit = permit(&plane, &user, &wanted.ask()).await?;
@@ -103,8 +103,8 @@ pub async fn create_session(
     Ok((StatusCode::CREATED, place, Json(view)).into_response())
 }
 
-fn dry(plane: &Plane, user: &User, wanted: &Wanted) -> Result<Response, ApiError> {
-    let answer = match plane.policy.decide(&user.asker(), &wanted.ask()) {
+async fn dry(plane: &Plane, user: &User, wanted: &Wanted) -> Result<Response, ApiError> {
+    let answer = match decide(plane, user, &wanted.ask()).await? {
         Ok(permit) => {
             DryRun { allowed: true, rule: permit.rule().to_owned(), max_ttl_seconds: permit.max_ttl().as_secs() }
         }

@@ -15,13 +15,23 @@ use gk_shared::problem::ErrorCode;
 use super::auth::User;
 use super::problem::ApiError;
 use crate::plane::Plane;
-use crate::policy::{Ask, Permit};
-use crate::store::sessions::find;
-use crate::store::{Event, audit};
+use crate::policy::{Ask, Denied, Permit};
+use crate::store::sessions::{Viewer, find};
+use crate::store::{Event, audit, targets};
+
+/// What policy says. A target that no rule shows to the caller is not there, unless they see it all the same.
+async fn decide(plane: &Plane, user: &User, ask: &Ask<'_>) -> Result<Result<Permit, Denied>, ApiError> {
+    let decision = plane.policy.decide(&user.asker(), ask);
+    let hidden = matches!(decision, Err(Denied::Target(_)));
+    if hidden && user.viewer() == Viewer::All && targets::find(&plane.ledger, ask.target).await?.is_some() {
+        return Ok(Err(Denied::Role { target: ask.target.clone(), role: ask.role.clone() }));
+    }
+    Ok(decision)
+}
 
 /// Asks policy; a refusal is written to the audit log before the caller hears of it.
 async fn permit(plane: &Plane, user: &User, ask: &Ask<'_>) -> Result<Permit, ApiError> {
-    let denied = match plane.policy.decide(&user.asker(), ask) {
+    let denied = match decide(plane, user, ask).await? {
         Ok(permit) => return Ok(permit),
         Err(denied) => denied,
     };
