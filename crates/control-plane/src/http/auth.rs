@@ -163,7 +163,10 @@ async fn admit(door: &Door, call: Call) -> Result<Admitted, ApiError> {
     let mut caller = match tokens::authenticate(&door.plane.ledger, &bearer).await? {
         Authentication::Known(caller) => *caller,
         Authentication::Invalid => return Err(refused(door, &call)),
-        Authentication::Expired => return Err(ApiError::new(ErrorCode::TokenExpired, "the token has passed its end")),
+        Authentication::Expired { at, now } => {
+            let detail = format!("the token expired at {at:.0}; by the ledger's clock it is {now:.0}");
+            return Err(ApiError::new(ErrorCode::TokenExpired, detail));
+        }
     };
     tracing::debug!(actor = %caller.name, token = %caller.token, "authenticated");
     door.plane.rates.take(door.bucket, caller.actor.uuid())?;

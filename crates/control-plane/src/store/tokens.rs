@@ -57,7 +57,12 @@ pub enum Authentication {
     /// There is none like it, it was revoked, or its owner is disabled.
     Invalid,
     /// It has passed its end.
-    Expired,
+    Expired {
+        /// Its end.
+        at: Timestamp,
+        /// The ledger's clock at this look.
+        now: Timestamp,
+    },
 }
 
 const AUTHENTICATE: &str = "-- tokens::authenticate
@@ -89,7 +94,7 @@ pub async fn authenticate(ledger: &Ledger, token: &BearerToken) -> Result<Authen
         return Ok(Authentication::Invalid);
     }
     if row.get("expired")? {
-        return Ok(Authentication::Expired);
+        return Ok(Authentication::Expired { at: row.get("expires_at")?, now: row.get("now")? });
     }
     let caller = caller(&row)?;
     if row.get("stale")? {

@@ -140,7 +140,11 @@ async fn a_token_past_its_end_and_a_disabled_actor_are_refused_at_the_next_reque
     let past = "UPDATE tokens k SET created_at = now() - interval '2 h', expires_at = now() - interval '1 h'
         FROM actors a WHERE a.id = k.actor_id AND a.name = 'dana'";
     ledger.execute(past, &[]).await.unwrap();
-    dana.get("/v1/me").await.refused(401, "token_expired");
+    let expired = dana.get("/v1/me").await.refused(401, "token_expired");
+    let detail = expired.body["detail"].as_str().unwrap();
+    let times: Vec<jiff::Timestamp> = detail.split([' ', ';']).filter_map(|word| word.parse().ok()).collect();
+    let [end, now] = times[..] else { panic!("not two times in {detail}") };
+    assert!((3600..3660).contains(&now.duration_since(end).as_secs()), "{detail}");
     for changed in [true, false] {
         let answer = world.admin.post("/v1/actors/eve/disable", json!({})).await.expect(200);
         assert_eq!(answer.body["changed"], changed);
