@@ -3,10 +3,10 @@
 use gk_control_plane::store::observe::{Sight, observe};
 use gk_control_plane::store::sessions::SessionRecord;
 use gk_control_plane::store::tokens::AgentIdentity;
-use gk_control_plane::store::{Origin, cleanup};
+use gk_control_plane::store::{Origin, agents, cleanup};
 use gk_shared::ids::SessionId;
 use gk_shared::session::{Desired, EndReason, Intent, SessionStatus};
-use gk_shared::wire::agent::{Intents, Observation, ObservedRole, RoleState};
+use gk_shared::wire::agent::{EnrollAgent, Intents, Observation, ObservedRole, RoleState};
 use std::time::Duration;
 
 use crate::support::{Books, TAKEN, ended, minted_now, request};
@@ -147,6 +147,30 @@ async fn a_role_that_no_session_explains_is_told_once_and_shown_until_it_is_gone
     assert_eq!((found.len(), found[0].session_id, found[0].status), (1, stranger, None));
     report(&books, &agent, look(vec![])).await;
     assert!(findings().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_target_without_an_agent_and_without_a_session_is_no_finding_unless_it_is_asked_for() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (session, _) = books.ready(&ada, &agent).await;
+    let mistyped = "pg-locla".parse().expect("is a name");
+    let ask = EnrollAgent { name: "a2".parse().expect("is a name"), targets: vec![mistyped], ttl_seconds: None };
+    let hour = Duration::from_secs(3600);
+    agents::enroll(&books.ledger, Origin::system(), &ask, hour).await.expect("enrols");
+    let told = async |target: Option<&str>| {
+        let target = target.map(|name| name.parse().expect("is a name"));
+        let report = cleanup::check(&books.ledger, target.as_ref(), Duration::ZERO).await.expect("checks");
+        report.targets.iter().map(|target| target.target.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(None).await, ["pg-local", "pg-locla"], "an agent could look at either");
+    books.force("UPDATE tokens SET revoked_at = now() WHERE scopes = '{agent}'").await;
+    assert_eq!(told(None).await, ["pg-local"], "a session may still be there");
+    books.revoke(&ada, session.id).await;
+    let lease = books.claim_one(&agent).await;
+    assert_eq!(books.result(&agent, &lease, ended()).await, TAKEN);
+    assert!(told(None).await.is_empty());
+    assert_eq!(told(Some("pg-locla")).await, ["pg-locla"]);
 }
 
 #[tokio::test]
