@@ -1,5 +1,6 @@
 //! `gk session`: ask for, look at and end sessions.
 
+mod at_once;
 mod create;
 mod dsn;
 mod extend;

@@ -9,7 +9,9 @@ use gk_shared::reason::Reason;
 use gk_shared::session::SessionStatus;
 use gk_shared::wire::session::{RevokeSession, SessionView};
 use serde_json::json;
+use tokio::time::Instant;
 
+use super::at_once::at_once;
 use super::view;
 use crate::app::App;
 use crate::arg::{checked, checked_id};
@@ -44,26 +46,97 @@ pub(crate) struct Args {
 }
 
 const PROOF: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A session that shall end, and how it was seen before.
+type Chosen = (SessionId, Option<SessionView>);
+/// What became of it; a failure is one session's and not that of the others.
+type Fate = Result<SessionView, CliError>;
 
 pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
     let client = app.client()?;
-    let ids = chosen(&client, &args).await?;
+    let chosen = chosen(&client, &args).await?;
     let why = RevokeSession { reason: args.reason.as_ref().map(ToString::to_string) };
-    let wait = if args.no_wait { Duration::ZERO } else { PROOF };
-    let mut ended = Vec::new();
-    let mut failed = None;
-    for id in ids {
-        let before = client.session(id).await;
-        match revoke(app, &client, id, &why, wait).await {
+    let deadline = Instant::now() + if args.no_wait { Duration::ZERO } else { PROOF };
+    let progress = app.out.progress(&match chosen.as_slice() {
+        [(only, _)] => format!("ending {only}"),
+        several => format!("ending {} sessions", several.len()),
+    });
+    // All are asked before any is waited for: one that does not settle must not keep the others alive.
+    let asked = at_once(chosen, |one| ask(client.clone(), one, why.clone())).await;
+    let (before, fates): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+    let fates = proven(&client, fates, deadline).await;
+    drop(progress);
+    tell(app, before.iter().zip(fates))
+}
+
+async fn chosen(client: &Client, args: &Args) -> Result<Vec<Chosen>, CliError> {
+    if !args.sessions.is_empty() {
+        return Ok(args.sessions.iter().map(|id| (*id, None)).collect());
+    }
+    let filter = SessionFilter { mine: args.mine, live: true, target: args.target.clone() };
+    let live = client.all_sessions(&filter).await?;
+    Ok(live.into_iter().map(|one| (one.session_id, Some(one))).collect())
+}
+
+/// Asks for the end of one session, and waits for nothing.
+async fn ask(client: Client, (id, before): Chosen, why: RevokeSession) -> (Chosen, Fate) {
+    let before = match before {
+        Some(seen) => Some(seen),
+        None => client.session(id).await.ok(),
+    };
+    let fate = match client.revoke_session(id, &why, Duration::ZERO).await.map_err(CliError::from) {
+        // Over already: that is what was wanted.
+        Err(error) if error.code() == Some(ErrorCode::SessionEnded) => client.session(id).await.map_err(CliError::from),
+        other => other,
+    };
+    ((id, before), fate)
+}
+
+/// Looks again at those that are still ending, until all are over or the time is.
+async fn proven(client: &Client, mut fates: Vec<Fate>, deadline: Instant) -> Vec<Fate> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let ending: Vec<(usize, SessionId)> =
+            fates.iter().enumerate().filter_map(|(place, fate)| Some((place, is_ending(fate)?))).collect();
+        if ending.is_empty() || Instant::now() + pause > deadline {
+            return fates;
+        }
+        tokio::time::sleep(pause).await;
+        let looked = at_once(ending, |(place, id)| {
+            let client = client.clone();
+            async move { (place, tokio::time::timeout_at(deadline, client.session(id)).await) }
+        });
+        for (place, seen) in looked.await {
+            // No answer in time leaves what was known.
+            if let Ok(seen) = seen {
+                fates[place] = seen.map_err(CliError::from);
+            }
+        }
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+fn is_ending(fate: &Fate) -> Option<SessionId> {
+    let seen = fate.as_ref().ok()?;
+    (seen.status == SessionStatus::Revoking).then_some(seen.session_id)
+}
+
+fn tell<'a>(app: &App, fates: impl ExactSizeIterator<Item = (&'a Chosen, Fate)>) -> Result<Exit, CliError> {
+    let (several, mut ended, mut failed) = (fates.len() > 1, Vec::new(), None);
+    for ((id, before), fate) in fates {
+        match fate {
             Ok(seen) => {
-                report(app, before.ok().as_ref(), &seen);
+                report(app, before.as_ref(), &seen);
                 ended.push(seen);
             }
-            Err(error) if args.sessions.len() > 1 || args.mine || args.all => {
-                app.out.warn(&format!("{id}: {error}"));
+            Err(error) => {
+                if several {
+                    app.out.warn(&format!("{id}: {error}"));
+                }
                 failed = Some(error);
             }
-            Err(error) => return Err(error),
         }
     }
     if let Some(error) = failed {
@@ -73,32 +146,6 @@ pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
     let body = json!({ "sessions": ended.iter().map(|one| view::as_json(one, None)).collect::<Vec<_>>() });
     app.out.answer(&Answer::new("gk.sessions.v1", &body, text))?;
     Ok(Exit::OK)
-}
-
-async fn chosen(client: &Client, args: &Args) -> Result<Vec<SessionId>, CliError> {
-    if !args.sessions.is_empty() {
-        return Ok(args.sessions.clone());
-    }
-    let filter = SessionFilter { mine: args.mine, live: true, target: args.target.clone() };
-    let live = client.all_sessions(&filter).await?;
-    Ok(live.into_iter().map(|one| one.session_id).collect())
-}
-
-async fn revoke(
-    app: &App,
-    client: &Client,
-    id: SessionId,
-    why: &RevokeSession,
-    wait: Duration,
-) -> Result<SessionView, CliError> {
-    let _progress = app.out.progress(&format!("ending {id}"));
-    let deadline = tokio::time::Instant::now() + wait;
-    let seen = match client.revoke_session(id, why, wait).await.map_err(CliError::from) {
-        // Over already: that is what was wanted.
-        Err(error) if error.code() == Some(ErrorCode::SessionEnded) => client.session(id).await?,
-        other => other?,
-    };
-    Ok(client.settled(seen, deadline, |seen| seen.status == SessionStatus::Revoking).await?)
 }
 
 fn report(app: &App, before: Option<&SessionView>, seen: &SessionView) {
