@@ -124,12 +124,18 @@ impl Client {
         self.call(Call::post(&path, why).waiting(wait.min(ONE_WAIT))).await
     }
 
-    /// Moves the end of a session.
+    /// Moves the end of a session, and waits up to `wait` until its target has it.
     ///
     /// # Errors
     /// The call failed.
-    pub async fn extend_session(&self, id: SessionId, asked: &ExtendSession) -> Result<SessionView, CallError> {
-        self.call(Call::post(&format!("/v1/sessions/{id}/extend"), asked)).await
+    pub async fn extend_session(
+        &self,
+        id: SessionId,
+        asked: &ExtendSession,
+        wait: Duration,
+    ) -> Result<SessionView, CallError> {
+        let path = format!("/v1/sessions/{id}/extend");
+        self.call(Call::post(&path, asked).waiting(wait.min(ONE_WAIT))).await
     }
 
     /// Waits until the session is no longer on its way, or until `deadline`.

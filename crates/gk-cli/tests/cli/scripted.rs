@@ -181,7 +181,11 @@ fn usual(seen: &Seen) -> Reply {
         ("POST", "/v1/sessions") => Reply::json(201, &ready(&seen.body)),
         ("GET", "/v1/sessions") => Reply::json(200, &json!({ "sessions": [view("ready")] })),
         ("GET", path) if path == one => Reply::json(200, &view("ready")),
-        ("POST", path) if path == format!("{one}/extend") => Reply::json(200, &view("ready")),
+        ("POST", path) if path == format!("{one}/extend") => {
+            let mut longer = view("ready");
+            (longer["expiresAt"], longer["expiresInSeconds"]) = (json!("2026-11-22T15:02:00Z"), json!(1800));
+            Reply::json(200, &longer)
+        }
         ("POST", path) if path == format!("{one}/revoke") => {
             let mut over = view("revoked");
             over["endedAt"] = json!("2026-11-22T14:40:00Z");

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gk_shared::ids::SessionId;
 use gk_shared::problem::ErrorCode;
 use serde_json::json;
 
@@ -24,6 +25,12 @@ fn create_prints_the_dsn_and_nothing_else_on_stdout() {
         "{first}"
     );
     assert!(ran.stderr.contains(&format!("end  gk session revoke {id}")) && !ran.stderr.contains(PASSWORD));
+    assert!(
+        ran.stderr.contains("use  gk connect pg-local --role app_read "),
+        "works with several roles: {}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains(&format!("extend  gk session extend {id} --ttl 15m ")), "{}", ran.stderr);
     let asked = &plane.seen()[0];
     assert_eq!(asked.query, "wait=30s");
     assert_eq!(asked.body["ttlSeconds"], 900);
@@ -209,10 +216,27 @@ fn list_show_extend_and_revoke_say_what_is() {
     request    req_from_server
     ");
     let extended = home.gk(["session", "extend", &id, "--ttl", "15m"]).exits(0);
-    assert_eq!(extended.stdout, "2026-11-22T14:47:00Z\n");
+    assert_eq!(extended.stdout, "2026-11-22T15:02:00Z\n");
     let revoked = home.gk(["session", "revoke", &format!("{id}\n")]).exits(0);
     assert_eq!(revoked.stdout, format!("{id}  revoked\n"));
     assert!(revoked.stderr.contains("no login, no connection, no role at 2026-11-22T14:40:00Z"), "{}", revoked.stderr);
+}
+
+#[test]
+fn an_extension_is_waited_for_and_one_that_has_not_come_is_not_claimed() {
+    let (id, path) = (session().to_string(), format!("/v1/sessions/{}/extend", session()));
+    let extend = ["session", "extend", &id, "--ttl", "15m"];
+    let plane = Scripted::good();
+    Home::at(&plane.url).gk(extend).exits(0).says("expires 15:02 UTC (in 30m)");
+    assert!(plane.seen().iter().any(|seen| seen.is("POST", &path) && seen.query == "wait=10s"));
+    let at = path.clone();
+    let slow = Scripted::start(move |seen| seen.is("POST", &at).then(|| Reply::json(200, &view("ready"))));
+    let ran = Home::at(&slow.url).gk(extend).exits(8).silent();
+    ran.says("asked; still ends 14:47 UTC").says(&format!("gk session show {id}"));
+    let refused = "an extension is under way";
+    let busy =
+        Scripted::start(move |seen| seen.is("POST", &path).then(|| Reply::problem(ErrorCode::Conflict, refused)));
+    Home::at(&busy.url).gk(extend).exits(6).silent().says(refused);
 }
 
 #[test]
@@ -233,6 +257,35 @@ fn all_of_mine_are_ended_at_once() {
     Home::at(&plane.url).gk(["session", "revoke", "--mine"]).exits(0);
     assert!(plane.seen()[0].query.contains("mine=true") && plane.seen()[0].query.contains("live=true"));
     assert_eq!(plane.count("POST", &format!("/v1/sessions/{}/revoke", session())), 1);
+}
+
+#[test]
+fn a_session_that_never_settles_does_not_keep_the_others_alive() {
+    let ids: Vec<SessionId> = (1..=20).map(|n| SessionId::from_parts(1_700_000_000_000, [n; 10])).collect();
+    let all = ids.clone();
+    let plane = Scripted::start(move |seen| {
+        let of = |id: &SessionId, status: &str| {
+            let mut one = view(status);
+            one["sessionId"] = json!(id);
+            one
+        };
+        if seen.is("GET", "/v1/sessions") {
+            let listed: Vec<_> = all.iter().map(|id| of(id, "ready")).collect();
+            return Some(Reply::json(200, &json!({ "sessions": listed })));
+        }
+        let id = all.iter().find(|id| seen.path.contains(&id.to_string()))?;
+        let status = if *id == all[0] { "revoking" } else { "revoked" };
+        Some(Reply::json(200, &of(id, status)))
+    });
+    let ran = Home::at(&plane.url).gk(["session", "revoke", "--mine"]).exits(0);
+    let seen = plane.seen();
+    let first_look =
+        seen.iter().position(|seen| seen.path == format!("/v1/sessions/{}", ids[0])).expect("is looked at");
+    let asked = |seen: &&crate::scripted::Seen| seen.path.ends_with("/revoke");
+    assert_eq!(seen[..first_look].iter().filter(asked).count(), 20, "all are asked before one is waited for");
+    assert!(seen.iter().filter(asked).all(|seen| seen.query.is_empty()), "no call waits");
+    assert!(ran.stdout.starts_with(&format!("{}  revoking\n{}  revoked\n", ids[0], ids[1])), "{}", ran.stdout);
+    ran.says(&format!("{} is revoking; it goes on by itself", ids[0]));
 }
 
 #[test]

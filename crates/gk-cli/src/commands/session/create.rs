@@ -121,8 +121,9 @@ pub(super) async fn deliver(
         Owner::Earlier => String::new(),
     };
     app.out.done(&format!("{id}  {role} on {target}, expires {}{took}", view::until(&ready.view)));
-    app.out
-        .note(&format!("  use  gk connect {target}    extend  gk session extend {id}    end  gk session revoke {id}"));
+    app.out.note(&format!(
+        "  use  gk connect {target} --role {role}    extend  gk session extend {id} --ttl 15m    end  gk session revoke {id}"
+    ));
     Ok(Exit::OK)
 }
 
