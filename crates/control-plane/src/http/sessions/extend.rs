@@ -22,8 +22,9 @@ use crate::wakeups::Wake;
 
 /// Asks for more time
 ///
-/// The end becomes now + `ttlSeconds`. An agent moves it; with `?wait=10s` the answer comes when it has, and is an error if it
-/// will not. An end that is not later than the present one is refused, and so is a second wish while one is under way.
+/// The end becomes now + `ttlSeconds`. An agent moves it; with `?wait=10s` the answer comes when it has, and is an
+/// error if it will not. An end that is not later than the present one is refused, and so is a second wish while one is under
+/// way.
 #[utoipa::path(post, path = "/sessions/{id}/extend", tag = "sessions", request_body = ExtendSession,
     params(("id" = SessionId, Path), ("wait" = Option<String>, Query, description = "How long to wait, at most 30s")),
     responses((status = 200, description = "The session", body = SessionView)))]
