@@ -140,8 +140,17 @@ async fn open(args: &DevArgs, app: &App) -> Result<Opened, DevError> {
     }
     log::to_file(&dir, &app.env)?;
     let address = listener.local_addr().map_err(DevError::io("asking for", "the address"))?;
+    if args.fresh {
+        forget_head(app, address)?;
+    }
     let resumed = Cluster::exists(&dir.cluster());
     Ok(Opened { dir, binaries, listener, address, last_port: last.postgres_port, resumed })
+}
+
+/// The log begins anew, so a head of the old one would only cry tampering.
+fn forget_head(app: &App, address: SocketAddr) -> Result<(), DevError> {
+    let (Ok(paths), Ok(url)) = (app.paths(), announce::url(address).parse()) else { return Ok(()) };
+    crate::commands::audit::heads::forget(&paths, &url).map_err(DevError::io("forgetting", "the old audit head"))
 }
 
 fn tell(app: &App, ready: &Ready) -> Result<(), CliError> {

@@ -39,6 +39,15 @@ pub(super) fn read(path: &Path) -> Result<Option<Head>, CliError> {
     Ok(Some(Head { size: seen.size, hash }))
 }
 
+/// Forgets the head of a server whose log was thrown away on purpose.
+#[cfg(feature = "dev")]
+pub(crate) fn forget(paths: &Paths, address: &Address) -> std::io::Result<()> {
+    match std::fs::remove_file(path(paths, address)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Remembers a head that was checked.
 pub(super) fn remember(path: &Path, head: Head) -> Result<(), CliError> {
     let seen = SeenHead { size: head.size, hash: head.hash.to_string() };

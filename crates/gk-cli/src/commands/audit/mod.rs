@@ -1,7 +1,7 @@
 //! `gk audit`: read the log, and check that nobody has changed it.
 
 mod export;
-mod heads;
+pub(crate) mod heads;
 mod pages;
 mod show;
 mod tail;

@@ -78,7 +78,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Result<Exit, CliError> {
         Some(path) => {
             let mut check = Check::against(witness);
             read_file(app, path, &mut check)?;
-            report(app, args, check, witness.is_some())
+            report(app, args, check, &Anchor::given(witness.is_some()))
         }
         None => live(app, args, witness).await,
     }
@@ -87,9 +87,12 @@ pub(crate) async fn run(app: &App, args: &Args) -> Result<Exit, CliError> {
 async fn live(app: &App, args: &Args, witness: Option<Head>) -> Result<Exit, CliError> {
     let client = app.client()?;
     let place = heads::path(&app.paths()?, client.address());
-    let known = match witness {
-        Some(head) => Some(head),
-        None => heads::read(&place)?,
+    let (known, mut anchor) = match witness {
+        Some(head) => (Some(head), Anchor::given(true)),
+        None => {
+            let known = heads::read(&place)?;
+            (known, Anchor { known: known.is_some(), kept_in: known.map(|_| place.clone()) })
+        }
     };
     // Asked for first, so that the log read after it must reach at least as far.
     let said = client.checkpoint().await?;
@@ -102,11 +105,36 @@ async fn live(app: &App, args: &Args, witness: Option<Head>) -> Result<Exit, Cli
     if let (None, Ok(head)) = (&check.finding, check.verifier.clone().finish()) {
         if head.size < said.size {
             check.finding = Some(AuditFinding::Cut { size: head.size, known: said.size });
+            anchor.kept_in = None;
         } else {
             heads::remember(&place, head)?;
         }
     }
-    report(app, args, check, known.is_some())
+    report(app, args, check, &anchor)
+}
+
+/// What the log was checked against.
+struct Anchor {
+    known: bool,
+    /// The file, where this command remembered the head itself.
+    kept_in: Option<PathBuf>,
+}
+
+impl Anchor {
+    fn given(known: bool) -> Self {
+        Self { known, kept_in: None }
+    }
+
+    /// The file to name beside a finding that only a head known before can show.
+    fn behind(&self, finding: &AuditFinding) -> Option<&PathBuf> {
+        match finding {
+            AuditFinding::Cut { .. } | AuditFinding::Rewritten { .. } => self.kept_in.as_ref(),
+            AuditFinding::OutOfOrder { .. }
+            | AuditFinding::BrokenLink { .. }
+            | AuditFinding::Altered { .. }
+            | AuditFinding::Unreadable { .. } => None,
+        }
+    }
 }
 
 fn no_file(path: &std::path::Path) -> CliError {
@@ -136,8 +164,10 @@ fn read_file(app: &App, path: &std::path::Path, check: &mut Check) -> Result<(),
     Ok(())
 }
 
-fn report(app: &App, args: &Args, check: Check, anchored: bool) -> Result<Exit, CliError> {
+fn report(app: &App, args: &Args, check: Check, anchor: &Anchor) -> Result<Exit, CliError> {
     let (head, clock_went_back) = check.finish();
+    let anchored = anchor.known;
+    let kept_in = head.as_ref().err().and_then(|finding| anchor.behind(finding));
     let finding = match &head {
         Ok(_) if args.require_anchor && !anchored => {
             Some(("unanchored", None, "no head is known from elsewhere".to_owned()))
@@ -149,7 +179,7 @@ fn report(app: &App, args: &Args, check: Check, anchored: bool) -> Result<Exit, 
     let body = json!({
         "ok": finding.is_none(), "anchored": anchored, "size": size, "hash": hash,
         "finding": finding.as_ref().map(|(word, seq, text)| json!({ "kind": word, "seq": seq, "message": text })),
-        "clockWentBackAt": clock_went_back,
+        "clockWentBackAt": clock_went_back, "headKeptIn": kept_in,
     });
     let text = match &finding {
         Some((word, _, text)) => format!("{word}: {text}\n"),
@@ -160,6 +190,12 @@ fn report(app: &App, args: &Args, check: Check, anchored: bool) -> Result<Exit, 
         }
     };
     app.out.answer(&Answer::new("gk.audit_verify.v1", &body, text))?;
+    if let Some(file) = kept_in {
+        let file = file.display();
+        app.out.note(&format!(
+            "the head known before is kept in {file}; if the log was reset on purpose, remove that file"
+        ));
+    }
     if let Some(seq) = clock_went_back {
         app.out.note(&format!("note: the clock went back at seq {seq}; order is by seq, so nothing is wrong"));
     }
