@@ -137,6 +137,12 @@ impl CliError {
         &self.0.what
     }
 
+    /// Why, unless it only says again what happened.
+    fn reason(&self) -> Option<&str> {
+        let bare = |text: &str| text.trim_end_matches('.').to_lowercase();
+        self.0.why.as_deref().filter(|why| bare(why) != bare(&self.0.what))
+    }
+
     fn next_step(&self) -> &str {
         match (&self.0.next, &self.0.code) {
             (Some(next), _) => next,
@@ -157,7 +163,7 @@ impl CliError {
     pub(crate) fn for_terminal(&self, style: &crate::output::Style) -> String {
         let word = plain(self.0.code.word());
         let mut text = format!("{}: {}\n", style.error(&format!("error[{word}]")), plain(&self.0.what));
-        if let Some(why) = &self.0.why {
+        if let Some(why) = self.reason() {
             text += &format!("  why   {}\n", plain(why));
         }
         text += &format!("  next  {}", plain(self.next_step()));

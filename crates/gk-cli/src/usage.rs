@@ -59,6 +59,7 @@ fn fault(error: &clap::Error) -> CliError {
             let prior = text(ContextKind::PriorArg).map(|prior| bare(&prior)).unwrap_or_default();
             CliError::usage(format!("{flag} cannot stand together with {prior}"))
         }
+        (ErrorKind::UnknownArgument, Some(word)) if !word.starts_with('-') => stray(&word, error),
         (ErrorKind::UnknownArgument, Some(flag)) => suggest(CliError::usage(format!("there is no flag {flag}")), error),
         (ErrorKind::InvalidSubcommand, _) => {
             let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
@@ -66,7 +67,7 @@ fn fault(error: &clap::Error) -> CliError {
         }
         (ErrorKind::ValueValidation, Some(flag)) => invalid_value(&flag, error),
         (ErrorKind::InvalidValue, Some(flag)) => one_of(&flag, error),
-        (ErrorKind::MissingRequiredArgument, Some(flag)) => missing(&flag),
+        (ErrorKind::MissingRequiredArgument, Some(flag)) => missing(&flag, error),
         (ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues | ErrorKind::NoEquals, Some(flag)) => {
             CliError::usage(format!("{flag} needs a value"))
         }
@@ -77,7 +78,7 @@ fn fault(error: &clap::Error) -> CliError {
 /// `--ttl <TTL>` is `--ttl`; a positional argument keeps its name.
 fn bare(arg: &str) -> String {
     let word = if arg.starts_with('-') { arg.split([' ', '=', '[']).next().unwrap_or(arg) } else { arg };
-    word.trim_end_matches("...").to_owned()
+    word.trim_end_matches("...").trim_matches(['<', '>', '[', ']']).to_owned()
 }
 
 fn context_text(value: &ContextValue) -> String {
@@ -87,11 +88,38 @@ fn context_text(value: &ContextValue) -> String {
     }
 }
 
+/// Whether the fault is in a use of this command.
+fn is_in(error: &clap::Error, command: &str) -> bool {
+    error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains(command))
+}
+
+fn stray(word: &str, error: &clap::Error) -> CliError {
+    let fault = CliError::usage(format!("unexpected argument `{word}`"));
+    fault.next(if is_in(error, "gk exec") { "Put -- before the command." } else { "See --help." })
+}
+
+/// What lists the things of this kind.
+fn list_of(flag: &str) -> Option<&'static str> {
+    match flag {
+        "TOKEN" => Some("Copy the whole id as `gk token list` prints it."),
+        "AGENT" => Some("Copy the whole id as `gk agent list` prints it."),
+        _ => None,
+    }
+}
+
 fn suggest(fault: CliError, error: &clap::Error) -> CliError {
     let near = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand];
     match near.into_iter().find_map(|kind| error.get(kind)) {
-        Some(near) => fault.next(format!("Did you mean {}?", context_text(near))),
+        Some(near) => fault.next(format!("Did you mean {}?", nearest(near))),
         None => fault.next("See --help."),
+    }
+}
+
+/// One suggestion; the parser puts the nearest last.
+fn nearest(near: &ContextValue) -> String {
+    match near {
+        ContextValue::Strings(all) => all.last().cloned().unwrap_or_default(),
+        other => other.to_string(),
     }
 }
 
@@ -103,7 +131,13 @@ fn invalid_value(flag: &str, error: &clap::Error) -> CliError {
     }
     let source = std::error::Error::source(error);
     match source.and_then(|source| source.downcast_ref::<Fault>()) {
-        Some(fault) => CliError::new(fault.code, format!("{flag}: {fault}")),
+        Some(fault) => {
+            let shown = CliError::new(fault.code, format!("{flag}: {fault}"));
+            match list_of(flag) {
+                Some(next) if fault.code == ErrorCode::InvalidId => shown.next(next),
+                Some(_) | None => shown,
+            }
+        }
         None => {
             let cause = source.map_or_else(|| first_line(&error.render().to_string()), ToString::to_string);
             CliError::usage(format!("{flag}: {cause}"))
@@ -121,9 +155,16 @@ fn one_of(flag: &str, error: &clap::Error) -> CliError {
     if valid.is_empty() { fault } else { fault.next(format!("It takes: {valid}.")) }
 }
 
-fn missing(flag: &str) -> CliError {
+fn missing(flag: &str, error: &clap::Error) -> CliError {
     match flag {
-        "<SESSION>" => CliError::new(ErrorCode::Usage, "expected a session id sess_..., got none"),
+        "SESSION" => {
+            let next = if is_in(error, "session revoke") {
+                "Name one of `gk session list`, or pass --mine, or --all --target T."
+            } else {
+                "Name one of `gk session list`."
+            };
+            CliError::usage("expected a session id sess_..., got none").next(next)
+        }
         flag => CliError::usage(format!("{flag} is missing")).next(format!("Pass {flag}.")),
     }
 }

@@ -20,7 +20,8 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Exit, CliError> {
     let mut page = Vec::new();
     let unwritable =
         |error: std::io::Error| CliError::new(ErrorCode::OutputFailed, format!("cannot write output: {error}"));
-    clap_mangen::Man::new(command).render(&mut page).map_err(unwritable)?;
+    let source = format!("gk {}", crate::convert::VERSION);
+    clap_mangen::Man::new(command).source(source).render(&mut page).map_err(unwritable)?;
     app.out.raw(&page)?;
     Ok(Exit::OK)
 }

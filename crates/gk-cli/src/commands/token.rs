@@ -32,7 +32,7 @@ pub(crate) struct Create {
     #[arg(long)]
     service: bool,
     /// What it may be used for: requester, admin or auditor; may be repeated
-    #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',', value_parser = checked::<Scope>)]
+    #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',', value_parser = scope)]
     scopes: Vec<Scope>,
     /// Group of the actor, for policy; may be repeated; replaces those there were
     #[arg(long = "group", value_name = "GROUP", value_delimiter = ',', value_parser = checked::<GroupName>)]
@@ -58,6 +58,11 @@ pub(crate) struct Revoke {
     /// Tokens, as `gk token list` prints them
     #[arg(value_name = "TOKEN", required = true, value_parser = checked_id::<TokenId>)]
     tokens: Vec<TokenId>,
+}
+
+/// Reads a scope; what is none is told which there are. That of agents comes with `gk agent enroll`.
+fn scope(word: &str) -> Result<Scope, String> {
+    word.parse().map_err(|_| format!("`{word}` is no scope: requester, admin or auditor"))
 }
 
 pub(crate) async fn run(app: &App, command: Token) -> Result<Exit, CliError> {

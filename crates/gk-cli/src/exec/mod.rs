@@ -52,6 +52,8 @@ pub(crate) async fn run(app: &App, client: &Client, ready: &Ready, plan: &Plan) 
     if let Err(error) = end(client, ready.view.session_id, "the command ended").await {
         let id = ready.view.session_id;
         app.out.warn(&format!("session {id} could not be ended now ({error}); it ends by itself on time"));
+    } else if !matches!(attended, Ok((_, Watched::End))) {
+        app.out.done(&format!("session {} is being ended", ready.view.session_id));
     }
     attended.map(|(status, _)| exit_of(status))
 }

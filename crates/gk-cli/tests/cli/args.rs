@@ -95,6 +95,17 @@ fn an_unknown_flag_is_named_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn hints_fit_what_was_typed() {
+    refused(&["session", "list", "psql"], 2, &["unexpected argument `psql`", "See --help."]);
+    let exec = ["exec", "--target", "pg-local", "--role", "app_read", "--ttl", "15m", "psql"];
+    refused(&exec, 2, &["unexpected argument `psql`", "Put -- before the command."]);
+    refused(&["token", "create", "--actor", "eve", "--scope", "god"], 2, &["requester, admin or auditor"]);
+    refused(&["token", "revoke", "tok_1"], 2, &["error[invalid_id]", "gk token list"]);
+    refused(&["session", "revoke"], 2, &["gk session list", "--mine", "--all --target T"]);
+    refused(&["session", "show", ""], 2, &["SESSION needs a value"]);
+}
+
+#[test]
 fn a_flag_given_twice_never_lets_the_last_one_win() {
     refused(&[&ASK[..], &["--ttl", "5m", "--ttl", "9m"]].concat(), 2, &["--ttl is given twice"]);
     refused(&[&ASK[..], &["--ttl", "5m", "--role", "app_write"]].concat(), 2, &["--role is given twice"]);

@@ -43,6 +43,7 @@ fn the_child_gets_the_login_in_its_environment_and_the_password_in_a_file_of_its
     let file = ran.stdout.lines().find_map(|line| line.strip_prefix("PGPASSFILE=")).expect("is set");
     assert!(!std::path::Path::new(file).exists(), "the file is gone with the child");
     assert!(!ran.stderr.contains(PASSWORD));
+    assert!(ran.stderr.ends_with(&format!("✓ session {} is being ended\n", session())), "{}", ran.stderr);
     assert_eq!(revokes(&plane), 1);
 }
 

@@ -115,6 +115,8 @@ fn completions_and_manual_pages_are_made_for_what_there_is() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         assert!(home.gk(["completion", shell]).exits(0).stdout.contains("session"), "{shell}");
     }
+    let version = format!("\"gk {}\"", env!("CARGO_PKG_VERSION"));
+    assert!(home.gk(["man", "exec"]).exits(0).stdout.contains(&version), "pages carry the version");
     assert!(home.gk(["man"]).exits(0).stdout.contains(".TH gk 1"));
     assert!(home.gk(["man", "session", "create"]).exits(0).stdout.contains("idempotency"));
 }
