@@ -50,8 +50,8 @@ struct Notes {
     reported: BTreeSet<SessionId>,
     /// Ended without a job: the control plane learns it from the next observation.
     dropped: BTreeSet<SessionId>,
-    /// Seen on the target at the last look.
-    live: BTreeSet<SessionId>,
+    /// Seen on the target at the last look, in whatever state.
+    there: BTreeSet<SessionId>,
     /// Being ended by the reconcile loop.
     ending: BTreeSet<SessionId>,
 }
@@ -59,8 +59,8 @@ struct Notes {
 /// What a complete look saw.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
-    /// The sessions that are there.
-    pub(crate) live: BTreeSet<SessionId>,
+    /// The sessions that it names, in whatever state: connections can outlive a role that was dropped by another hand.
+    pub(crate) there: BTreeSet<SessionId>,
     /// The ends of those that can still log in.
     pub(crate) ends: Vec<(SessionId, Timestamp)>,
 }
@@ -71,9 +71,9 @@ impl Notes {
         self.fresh.retain(|(_, other, _)| *other != session);
     }
 
-    /// What was there the last time and is not now, and was not ended by a job, ended by itself.
+    /// What was named the last time and is not at all now, and was not ended by a job, ended by itself.
     fn take_in(&mut self, look: Look, began: Instant) {
-        let gone: Vec<SessionId> = self.live.difference(&look.live).copied().collect();
+        let gone: Vec<SessionId> = self.there.difference(&look.there).copied().collect();
         for session in gone {
             if !self.reported.remove(&session) {
                 self.dropped.insert(session);
@@ -82,8 +82,8 @@ impl Notes {
         self.fresh.retain(|(noted, ..)| *noted >= began);
         let ends = look.ends.into_iter().filter(|(session, _)| !self.reported.contains(session));
         self.timers = ends.chain(self.fresh.iter().map(|(_, session, end)| (*session, *end))).collect();
-        self.reported.retain(|session| look.live.contains(session));
-        self.live = look.live;
+        self.reported.retain(|session| look.there.contains(session));
+        self.there = look.there;
     }
 }
 
@@ -201,9 +201,9 @@ mod tests {
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("in range")
     }
-    fn look(live: &[u8]) -> Look {
-        let live: BTreeSet<_> = live.iter().map(|n| session(*n)).collect();
-        Look { ends: live.iter().map(|session| (*session, at(100))).collect(), live }
+    fn look(there: &[u8]) -> Look {
+        let there: BTreeSet<_> = there.iter().map(|n| session(*n)).collect();
+        Look { ends: there.iter().map(|session| (*session, at(100))).collect(), there }
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod timers;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gk_shared::wire::agent::{ObservedRole, RoleState};
+use gk_shared::wire::agent::ObservedRole;
 use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
@@ -102,17 +102,38 @@ impl Reconciler {
     }
 }
 
-/// What a look means for the timers and for what may have ended by itself.
+/// What a look means for the timers and for what may have ended by itself. Only what it does not name at all is gone.
 fn seen(roles: &[ObservedRole]) -> Look {
-    let ours = |role: &&ObservedRole| match role.state {
-        RoleState::Minted | RoleState::Disarmed | RoleState::Stuck => true,
-        RoleState::Dropped | RoleState::Orphan | RoleState::Replaced => false,
-    };
     let ends = roles.iter().filter(|role| role.armed).filter_map(|role| Some((role.session_id, role.valid_until?)));
-    Look { live: roles.iter().filter(ours).map(|role| role.session_id).collect(), ends: ends.collect() }
+    Look { there: roles.iter().map(|role| role.session_id).collect(), ends: ends.collect() }
 }
 
 /// Within a tenth of `pause`, so that many agents do not all look at once.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.9..1.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gk_shared::ids::SessionId;
+    use gk_shared::wire::agent::RoleState;
+
+    #[test]
+    fn a_session_that_a_look_names_is_not_gone_whatever_its_state() {
+        let all = [
+            RoleState::Minted,
+            RoleState::Disarmed,
+            RoleState::Stuck,
+            RoleState::Dropped,
+            RoleState::Orphan,
+            RoleState::Replaced,
+        ];
+        for state in all {
+            let session_id = SessionId::from_parts(1_700_000_000_000, [1; 10]);
+            let role =
+                ObservedRole { session_id, generation: 1, state, armed: false, backends: 1, valid_until: None, detail: None };
+            assert!(seen(&[role]).there.contains(&session_id), "{state:?}");
+        }
+    }
 }
