@@ -1,6 +1,6 @@
 //! `cargo xtask openapi`: the API's description, as the control plane itself prints it, kept in docs/.
 
-use crate::process::output;
+use crate::process::{output, program, run};
 use crate::step::{Failure, Outcome};
 use crate::workspace::Workspace;
 use std::fs;
@@ -17,15 +17,10 @@ pub(crate) struct OpenapiArgs {
 
 impl OpenapiArgs {
     pub(crate) fn run(self, workspace: &Workspace) -> Outcome {
-        let printed = output(&mut workspace.cargo([
-            "run",
-            "--quiet",
-            "--locked",
-            "--package",
-            "gk-control-plane",
-            "--",
-            "openapi",
-        ]))?;
+        // The whole workspace, as the other steps build it: one package alone would build its crates anew.
+        run(&mut workspace.cargo(["build", "--quiet", "--locked", "--workspace", "--bins"]))?;
+        let plane = workspace.target_dir.join("debug/gk-control-plane");
+        let printed = output(program(plane, &workspace.root).arg("openapi"))?;
         let path = workspace.root.join(DOCUMENT);
         if !self.check {
             return fs::write(&path, printed)
