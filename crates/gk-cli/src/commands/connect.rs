@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use gk_shared::names::TargetName;
+use gk_shared::names::{PackName, TargetName};
 use gk_shared::problem::ErrorCode;
 use gk_shared::ttl::Ttl;
 use gk_shared::wire::catalog::{AllowedRole, TargetView};
@@ -48,13 +48,14 @@ pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
     let target = args.target.or_else(|| settings.target.as_ref().map(|found| found.value.clone()));
     let target = target.ok_or_else(|| CliError::usage("TARGET is missing").next("See `gk target list`."))?;
     let client = app.client_for(&settings).map_err(as_exec)?;
-    let wanted = complete(&client, &settings, args.wanted, target).await?;
+    let wanted = complete(app, &client, &settings, args.wanted, target).await?;
     let command = std::iter::once("psql".into()).chain(args.psql).collect();
     run_on_fresh_session(app, &client, wanted, &Plan { command, database_url: false }).await
 }
 
 /// Fills in role and time from what policy allows on the target.
 async fn complete(
+    app: &App,
     client: &Client,
     settings: &Settings,
     wanted: Wanted,
@@ -68,7 +69,7 @@ async fn complete(
     let seen = client.target(&target).await.map_err(CliError::from).map_err(as_exec)?;
     let role = match role {
         Some(role) => role,
-        None => only_role(&seen)?.role.clone(),
+        None => one_role(app, &seen)?,
     };
     let most =
         seen.roles.iter().find(|allowed| allowed.role == role).map_or(USUAL_TTL, |allowed| allowed.max_ttl_seconds);
@@ -79,15 +80,25 @@ async fn complete(
     Ok(wanted.with(target, role, ttl))
 }
 
+/// The only role there is, else the one that whoever sits at the terminal chooses.
+fn one_role(app: &App, seen: &TargetView) -> Result<PackName, CliError> {
+    if seen.roles.len() > 1 && app.may_ask() {
+        let chosen = app.ask("--role", &format!("Role ({})", names(seen)))?;
+        return chosen.parse().map_err(|error| crate::arg::fault("--role: ", &error));
+    }
+    only_role(seen).map(|only| only.role.clone())
+}
+
+fn names(seen: &TargetView) -> String {
+    seen.roles.iter().map(|allowed| allowed.role.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 fn only_role(seen: &TargetView) -> Result<&AllowedRole, CliError> {
     match seen.roles.as_slice() {
         [only] => Ok(only),
         [] => Err(as_exec(CliError::new(ErrorCode::RoleNotAllowed, format!("you have no role on {}", seen.name)))),
-        several => {
-            let names: Vec<String> = several.iter().map(|allowed| allowed.role.to_string()).collect();
-            Err(CliError::usage("--role is missing")
-                .why(format!("you may use: {}", names.join(", ")))
-                .next("Pass --role."))
+        [_, _, ..] => {
+            Err(CliError::usage("--role is missing").why(format!("you may use: {}", names(seen))).next("Pass --role."))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `gk role`.
 
 use gk_shared::names::PackName;
+use gk_shared::problem::ErrorCode;
 use gk_shared::wire::catalog::PackView;
 
 use crate::app::App;
@@ -38,7 +39,10 @@ pub(crate) async fn run(app: &App, command: Role) -> Result<Exit, CliError> {
             app.out.answer(&Answer::new("gk.roles.v1", &seen, text))?;
         }
         Role::Show(args) => {
-            let pack = client.pack(&args.role).await?;
+            let pack = client.pack(&args.role).await.map_err(CliError::from).map_err(|error| match error.code() {
+                Some(ErrorCode::NotFound) => error.next("`gk role list` shows what there is."),
+                Some(_) | None => error,
+            })?;
             let text = format!(
                 "role     {}\nversion  {}\ndigest   {}\ntargets  {}\n",
                 pack.name,

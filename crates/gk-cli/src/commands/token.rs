@@ -8,7 +8,7 @@ use serde_json::json;
 use super::session::view::moment;
 use crate::app::App;
 use crate::arg::{checked, checked_id};
-use crate::credential::write_file;
+use crate::credential::{check_place, write_file};
 use crate::error::{CliError, plain};
 use crate::output::{Answer, table};
 use crate::run::Exit;
@@ -81,6 +81,9 @@ pub(super) fn wire_secs(ttl: Option<Span>) -> Result<Option<u32>, CliError> {
 
 async fn create(app: &App, args: Create) -> Result<Exit, CliError> {
     let out = args.out.clone();
+    if let Some(path) = &out {
+        check_place(&app.env.absolute(path))?;
+    }
     let groups = (!args.groups.is_empty()).then(|| args.groups.clone());
     let ttl_seconds = wire_secs(args.ttl)?;
     let Create { actor, service, scopes, email, .. } = args;

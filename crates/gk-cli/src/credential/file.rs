@@ -9,6 +9,17 @@ use zeroize::Zeroizing;
 
 use crate::error::CliError;
 
+/// Whether there is a directory for the file; asked before anything is made that would have to go into it.
+pub(crate) fn check_place(path: &Path) -> Result<(), CliError> {
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) if !parent.is_dir() => {
+            let what = format!("cannot write {}: there is no directory {}", path.display(), parent.display());
+            Err(CliError::new(ErrorCode::OutputFailed, what).next("Make the directory, or name another file."))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Writes a secret into a file. One that others could read is not written over: they may hold it open.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), CliError> {
     refuse_wider(path)?;

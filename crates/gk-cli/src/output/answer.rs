@@ -65,6 +65,17 @@ impl FromStr for FieldPath {
 }
 
 impl FieldPath {
+    /// Whether the first step is one of these names.
+    pub(super) fn check(&self, known: &[&str]) -> Result<(), CliError> {
+        match self.0.first() {
+            Some(first) if !known.contains(&first.as_str()) => {
+                let fault = CliError::usage(format!("--field: the answer has no `{first}`"));
+                Err(fault.why(format!("there is: {}", known.join(", "))))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The value at this path: text without quotes, anything else as JSON.
     fn find(&self, body: &Value) -> Result<Zeroizing<String>, CliError> {
         let mut at = body;

@@ -62,6 +62,14 @@ impl Output {
         self.json
     }
 
+    /// Refuses a `--field` that no answer with these fields can have.
+    pub(crate) fn check_field(&self, known: &[&str]) -> Result<(), CliError> {
+        match &self.field {
+            Some(path) => path.check(known),
+            None => Ok(()),
+        }
+    }
+
     /// Prints the one answer of a command.
     pub(crate) fn answer(&self, answer: &Answer) -> Result<(), CliError> {
         self.raw(answer.render(self.json, self.field.as_ref())?.as_bytes())

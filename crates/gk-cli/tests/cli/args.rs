@@ -95,6 +95,15 @@ fn an_unknown_flag_is_named_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn what_could_not_be_handed_over_is_not_made() {
+    let out = [&ASK[..], &["--ttl", "15m", "--out", "nowhere/dsn"]].concat();
+    refused(&out, 1, &["error[output_failed]", "nowhere/dsn: there is no directory"]);
+    refused(&[&ASK[..], &["--ttl", "15m", "--field", "nope"]].concat(), 2, &["the answer has no `nope`", "sessionId"]);
+    let token = ["token", "create", "--actor", "eve", "--scope", "admin", "--out", "nowhere/token"];
+    refused(&token, 1, &["there is no directory"]);
+}
+
+#[test]
 fn hints_fit_what_was_typed() {
     refused(&["session", "list", "psql"], 2, &["unexpected argument `psql`", "See --help."]);
     let exec = ["exec", "--target", "pg-local", "--role", "app_read", "--ttl", "15m", "psql"];

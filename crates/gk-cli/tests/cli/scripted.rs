@@ -210,7 +210,7 @@ pub(crate) fn me() -> Value {
     })
 }
 
-fn target() -> Value {
+pub(crate) fn target() -> Value {
     json!({
         "name": "pg-local", "kind": "postgres", "host": "127.0.0.1", "port": 5432, "database": "app", "reachable": true,
         "serverVersion": "16.4", "helpersVersion": "pg-1.0.0", "seenAt": "2026-11-22T14:00:00Z", "clockSkewMs": 3,

@@ -92,6 +92,29 @@ fn a_reason_is_asked_for_where_policy_wants_one() {
 }
 
 #[test]
+fn connect_asks_which_of_several_roles_is_meant() {
+    let plane = Scripted::start(|seen| {
+        let mut target = crate::scripted::target();
+        target["roles"] = serde_json::json!([
+            { "role": "app_read", "maxTtlSeconds": 14400, "rule": "dev" },
+            { "role": "app_write", "maxTtlSeconds": 3600, "rule": "dev" },
+        ]);
+        seen.is("GET", "/v1/targets/pg-local").then(|| Reply::json(200, &target))
+    });
+    let home = Home::at(&plane.url);
+    home.file("bin/psql", "#!/bin/sh\necho in psql\n", 0o755);
+    let path = format!("{}:/usr/bin:/bin", home.path().join("bin").display());
+    let home = home.var("PATH", &path);
+    let mut terminal = Terminal::start(&home, &["connect", "pg-local"], |_| ());
+    terminal.until("Role (app_read, app_write): ");
+    terminal.types("app_write\n");
+    terminal.until("in psql");
+    assert_eq!(terminal.ends(), 0);
+    let asked = plane.seen().into_iter().find(|seen| seen.is("POST", "/v1/sessions")).expect("asked");
+    assert_eq!(asked.body["role"], "app_write");
+}
+
+#[test]
 fn nothing_is_asked_where_it_was_forbidden() {
     let plane = Scripted::good();
     let home = Home::at(&plane.url).var("GK_NO_INPUT", "1");

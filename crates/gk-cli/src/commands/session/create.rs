@@ -11,7 +11,7 @@ use super::view;
 use crate::app::App;
 use crate::arg::checked;
 use crate::client::Client;
-use crate::credential::{FormatFlags, replace_file};
+use crate::credential::{FormatFlags, check_place, replace_file};
 use crate::error::CliError;
 use crate::output::Answer;
 use crate::request::{self, Ask, KeptKeys, Made, Ready, Sealing, WantedFlags};
@@ -50,6 +50,12 @@ const WORTH_REUSING: i64 = 30;
 const DEFAULT_WAIT: Span = Span::from_secs(30);
 
 pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
+    if let Some(path) = &args.format.out {
+        check_place(&app.env.absolute(path))?;
+    }
+    if !args.dry_run {
+        app.out.check_field(&view::FIELDS)?;
+    }
     let settings = app.settings()?;
     let wanted = args.wanted.complete(app, &settings)?;
     let client = app.client_for(&settings)?;

@@ -5,6 +5,35 @@ use gk_shared::wire::session::SessionView;
 use jiff::Timestamp;
 use serde_json::Value;
 
+/// What `gk.session.v1` may hold, so that a wrong `--field` is told before a session is made.
+pub(crate) const FIELDS: [&str; 25] = [
+    "schema",
+    "sessionId",
+    "status",
+    "target",
+    "role",
+    "packVersion",
+    "requester",
+    "reason",
+    "ticket",
+    "createdAt",
+    "ttlSeconds",
+    "databaseUser",
+    "expiresAt",
+    "expiresInSeconds",
+    "readyAt",
+    "endReason",
+    "endedBy",
+    "cutAt",
+    "endedAt",
+    "backends",
+    "blocked",
+    "error",
+    "dsn",
+    "recipientFingerprint",
+    "correlationId",
+];
+
 /// The session as programs see it: with its credential only where `dsn` is given.
 pub(crate) fn as_json(view: &SessionView, dsn: Option<&str>) -> Value {
     let mut shown = view.clone();
