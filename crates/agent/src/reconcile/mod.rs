@@ -24,6 +24,8 @@ use crate::target::{Look, Target};
 
 /// How often a target is looked at.
 const EVERY: Duration = Duration::from_secs(5);
+/// A look that began longer ago is not told: what was made or ended since would be taken for missing or still there.
+const MAX_AGE: Duration = Duration::from_secs(5);
 /// A clock that moves further than this against ours has jumped.
 const JUMP: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
 
@@ -80,14 +82,19 @@ impl Reconciler {
                 "the target's clock jumped; sessions end on time all the same"
             );
         }
-        self.tell(&observed).await;
+        self.tell(&observed, began).await;
         Ok(())
     }
 
-    /// Tells the control plane, and does what it answers. Its silence stops nothing.
-    async fn tell(&self, observed: &Observed) {
+    /// Tells the control plane what a look saw that began then, and does what it answers. Its silence stops nothing.
+    async fn tell(&self, observed: &Observed, began: Instant) {
         let dropped = self.target.unreported();
         for page in report::pages(&self.target.name, observed, &dropped) {
+            if is_stale(began, Instant::now()) {
+                tracing::warn!(target_name = %self.target.name, "the look took too long to be told; looking again");
+                self.target.look_now.notify_one();
+                return;
+            }
             match self.api.observe(&page).await {
                 Ok(intents) => {
                     self.target.told(&page.dropped);
@@ -100,6 +107,11 @@ impl Reconciler {
             }
         }
     }
+}
+
+/// Whether a look that began then is too old to be told now.
+fn is_stale(began: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(began) > MAX_AGE
 }
 
 /// What a look means for the timers and for what may have ended by itself. Only what it does not name at all is gone.
@@ -120,6 +132,13 @@ mod tests {
     use gk_shared::wire::agent::RoleState;
 
     #[test]
+    fn a_look_is_told_until_five_seconds_after_it_began() {
+        let began = Instant::now();
+        assert!(!is_stale(began, began + Duration::from_secs(5)));
+        assert!(is_stale(began, began + Duration::from_millis(5001)));
+    }
+
+    #[test]
     fn a_session_that_a_look_names_is_not_gone_whatever_its_state() {
         let all = [
             RoleState::Minted,
@@ -131,8 +150,15 @@ mod tests {
         ];
         for state in all {
             let session_id = SessionId::from_parts(1_700_000_000_000, [1; 10]);
-            let role =
-                ObservedRole { session_id, generation: 1, state, armed: false, backends: 1, valid_until: None, detail: None };
+            let role = ObservedRole {
+                session_id,
+                generation: 1,
+                state,
+                armed: false,
+                backends: 1,
+                valid_until: None,
+                detail: None,
+            };
             assert!(seen(&[role]).there.contains(&session_id), "{state:?}");
         }
     }
