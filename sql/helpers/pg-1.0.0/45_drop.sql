@@ -39,12 +39,22 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     WHEN p_state = '55P03' THEN 'another session holds a lock on it; it is tried again by itself'
     WHEN p_state = '42501' AND p_message ~ '^permission denied for schema ' THEN
       format('GRANT CREATE ON SCHEMA %s TO gk_heir;', substr(p_message, length('permission denied for schema ') + 1))
-    ELSE format('in database %I, as a superuser or the grantor: REASSIGN OWNED BY %I TO gk_heir; DROP OWNED BY %I;',
-                current_database(), p_role, p_role)
+    ELSE format('in database %I, as a superuser or the grantor: %sREASSIGN OWNED BY %I TO gk_heir; DROP OWNED BY %I;',
+                current_database(), CASE p_state WHEN '57014' THEN 'SET statement_timeout = 0; ' ELSE '' END, p_role, p_role)
   END || ' (then it is dropped at the next try)'
 $$;
 
--- Drops the role, or says what is in the way. Each half stands by itself: what was handed on stays so.
+-- Why there is more to hand on than the agent's statement_timeout leaves time for, or null.
+CREATE OR REPLACE FUNCTION gk.too_much(f gk.fence) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT format('%s objects in database %I depend on it, which are too many to hand on here; to mend, there, as a '
+                'superuser: SET statement_timeout = 0; REASSIGN OWNED BY %I TO gk_heir; DROP OWNED BY %I; '
+                '(then it is dropped at the next try)', n, current_database(), f.role_name, f.role_name)
+    FROM gk.left_here(f.role_oid) n WHERE n > 20000
+$$;
+
+-- Drops the role, or says what is in the way. Each half stands by itself: what was handed on stays so. A cancel, too, is
+-- only in the way: were it passed on, one role would undo what a sweep has done to all the others.
 CREATE OR REPLACE FUNCTION gk.try_drop(f gk.fence) RETURNS TABLE (outcome text, detail text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
 #variable_conflict use_column
@@ -52,6 +62,11 @@ DECLARE
   v_msg    text;
   v_detail text;
 BEGIN
+  v_msg := gk.too_much(f);
+  IF v_msg IS NOT NULL THEN
+    RETURN QUERY SELECT 'stuck'::text, v_msg;
+    RETURN;
+  END IF;
   IF gk.left_here(f.role_oid) > 0 THEN
     PERFORM gk.hand_on(f.role_name);
   END IF;
@@ -65,14 +80,14 @@ BEGIN
   END IF;
   BEGIN
     EXECUTE format('DROP ROLE %I', f.role_name);
-  EXCEPTION WHEN OTHERS THEN
+  EXCEPTION WHEN query_canceled OR OTHERS THEN
     GET STACKED DIAGNOSTICS v_msg = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
     RETURN QUERY SELECT 'stuck'::text, format('%s [%s] %s; to mend: %s', v_msg, SQLSTATE,
       replace(coalesce(v_detail, ''), chr(10), '; '), gk.mend_of(f.role_name, SQLSTATE, v_msg));
     RETURN;
   END;
   RETURN QUERY SELECT 'dropped'::text, ''::text;
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION WHEN query_canceled OR OTHERS THEN
   GET STACKED DIAGNOSTICS v_msg = MESSAGE_TEXT;
   RETURN QUERY SELECT 'stuck'::text,
     format('%s [%s]; to mend: %s', v_msg, SQLSTATE, gk.mend_of(f.role_name, SQLSTATE, v_msg));

@@ -1,8 +1,8 @@
 -- 50_sweep.sql: one tick that ends what is over, by the target's own catalog and clock, with nobody to ask.
 --
 -- Any number may run at once: each takes the rows that no other holds. What always holds: the cut comes before the
--- clearing up, fresh work before what has failed already, and one bad role never stops the others. A tick takes on
--- nothing new after two seconds, so that a statement_timeout never throws its work away.
+-- clearing up, fresh work before what has failed already, and one bad role never stops the others, even one that takes
+-- until the statement is cancelled. A tick takes on nothing new after two seconds.
 
 -- Ends one session whose time is over.
 CREATE OR REPLACE FUNCTION gk.expire_row(f gk.fence) RETURNS TABLE (outcome text, detail text)
@@ -112,7 +112,7 @@ BEGIN
       ELSE
         RETURN QUERY SELECT f.session, t.outcome, t.detail FROM gk.finish_row(f) t;
       END IF;
-    EXCEPTION WHEN OTHERS THEN
+    EXCEPTION WHEN query_canceled OR OTHERS THEN
       UPDATE gk.fence x SET tries = x.tries + 1, detail = left(SQLERRM, 2000),
              next_try_at = clock_timestamp() + make_interval(secs => least(60, 2 ^ least(x.tries, 6)))
        WHERE x.session = f.session;

@@ -16,6 +16,8 @@ on_both_lines!(
     a_friend_who_shares_the_role_loses_its_rights_with_it,
     a_role_that_has_to_stay_keeps_no_right,
     a_function_left_behind_runs_as_nobody,
+    twenty_thousand_objects_are_left_to_the_dba,
+    a_cancelled_drop_undoes_nothing_of_the_sweep,
 );
 
 /// A target where minted users may create things, and where transactions can be prepared.
@@ -188,4 +190,39 @@ async fn a_function_left_behind_runs_as_nobody(version: Version) {
     lab.dba.batch_execute(&format!("REVOKE ALL ON SCHEMA shop FROM {}", session.role)).await.unwrap();
     lab.reaped(&session, "dropped").await;
     assert_eq!(lab.dba.query_one("SELECT shop.who()", &[]).await.unwrap().get::<_, String>(0), "gk_heir");
+}
+
+async fn twenty_thousand_objects_are_left_to_the_dba(version: Version) {
+    let lab = permissive(version).await;
+    let session = lab.minted(&Mint::default()).await;
+    let user = lab.login(&session).await.unwrap();
+    user.batch_execute("SELECT count(lo_create(0)) FROM generate_series(1, 20001)").await.unwrap();
+    assert_eq!(lab.disarm(&session, 2).await.unwrap(), "disarmed");
+    lab.cut(&session).await;
+    let detail = lab.reaped(&session, "stuck").await;
+    let mend = format!("REASSIGN OWNED BY {0} TO gk_heir; DROP OWNED BY {0};", session.role);
+    assert!(detail.contains("too many") && detail.contains(&mend), "{detail}");
+    lab.dba.batch_execute(&mend).await.unwrap();
+    lab.reaped(&session, "dropped").await;
+}
+
+async fn a_cancelled_drop_undoes_nothing_of_the_sweep(version: Version) {
+    let lab = permissive(version).await;
+    let (slow, over) = (lab.minted(&Mint::default()).await, lab.minted(&Mint::default()).await);
+    lab.login(&slow).await.unwrap().batch_execute("CREATE TABLE held (a int)").await.unwrap();
+    assert_eq!(lab.disarm(&slow, 2).await.unwrap(), "disarmed");
+    lab.cut(&slow).await;
+    lab.dba.batch_execute("BEGIN; LOCK TABLE held").await.unwrap();
+    // below the sweep's own lock_timeout, so that it is the whole statement that is cancelled
+    lab.agent.batch_execute("SET statement_timeout = '400ms'").await.unwrap();
+    let detail = lab.swept(&slow, "stuck").await;
+    assert!(detail.contains("57014") && detail.contains("SET statement_timeout = 0"), "{detail}");
+    let both_due = "UPDATE gk.fence SET next_try_at = NULL, ends_at = clock_timestamp()";
+    lab.pg.superuser("app").await.batch_execute(both_due).await.unwrap();
+    let done = lab.sweep().await;
+    for (session, outcome) in [(&slow, "stuck"), (&over, "disarmed")] {
+        assert!(done.iter().any(|(id, what, _)| *id == session.id && what == outcome), "{done:?}");
+    }
+    assert!(!lab.observed(&over).await.unwrap().1, "its end was kept");
+    lab.dba.batch_execute("COMMIT").await.unwrap();
 }
