@@ -35,7 +35,8 @@ DO $gk$
 BEGIN
   IF to_regrole('gk_owner') IS NULL THEN CREATE ROLE gk_owner NOLOGIN CREATEROLE INHERIT; END IF;
   IF to_regrole('gk_heir') IS NULL THEN CREATE ROLE gk_heir NOLOGIN; END IF;
-  IF to_regrole('gk_agent') IS NULL THEN CREATE ROLE gk_agent LOGIN NOINHERIT CONNECTION LIMIT 20; END IF;
+  -- room for three agents that each use all of theirs
+  IF to_regrole('gk_agent') IS NULL THEN CREATE ROLE gk_agent LOGIN NOINHERIT CONNECTION LIMIT 100; END IF;
 END
 $gk$;
 
