@@ -97,15 +97,19 @@ fn check(path: &Path, file: &File, care: Care) -> Result<(), FileFault> {
     if about.uid() != me && about.uid() != 0 {
         return unsafe_file(format!("belongs to user id {}; give it to root or to user id {me}", about.uid()));
     }
-    let mode = about.mode() & 0o777;
+    too_open(about.mode() & 0o777, about.uid(), care).map_or(Ok(()), unsafe_file)
+}
+
+/// What is too open about a file with this mode and owner. systemd's LoadCredential hands a service its secret as a
+/// file of root's with mode 0440, in a directory that only the service can enter.
+fn too_open(mode: u32, owner: u32, care: Care) -> Option<String> {
+    let credential = owner == 0 && mode & 0o337 == 0;
     match care {
-        Care::Secret if mode & 0o077 != 0 => {
-            unsafe_file(format!("can be reached by others (mode {mode:03o}); chmod 0600 it"))
+        Care::Secret if mode & 0o077 != 0 && !credential => {
+            Some(format!("can be reached by others (mode {mode:03o}); chmod 0600 it"))
         }
-        Care::Config if mode & 0o022 != 0 => {
-            unsafe_file(format!("can be changed by others (mode {mode:03o}); chmod go-w it"))
-        }
-        Care::Secret | Care::Config => Ok(()),
+        Care::Config if mode & 0o022 != 0 => Some(format!("can be changed by others (mode {mode:03o}); chmod go-w it")),
+        Care::Secret | Care::Config => None,
     }
 }
 
@@ -128,6 +132,14 @@ mod tests {
             let fault = read_password(file("pw\n", mode).path()).expect_err("refused");
             assert_eq!(fault.code, ErrorCode::UnsafeConfig, "{mode:o}");
             assert!(fault.text.contains("chmod 0600"), "{}", fault.text);
+        }
+    }
+
+    #[test]
+    fn a_credential_of_systemd_is_taken_and_nobody_elses_group_file() {
+        assert_eq!(too_open(0o440, 0, Care::Secret), None);
+        for (mode, owner) in [(0o440, 1000), (0o640, 0), (0o660, 0), (0o444, 0), (0o450, 0)] {
+            assert!(too_open(mode, owner, Care::Secret).is_some(), "{mode:o} of {owner}");
         }
     }
 
