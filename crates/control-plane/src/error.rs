@@ -31,6 +31,8 @@ impl From<CreateRefused> for ApiError {
         let text = refused.to_string();
         match refused {
             CreateRefused::UnknownTarget => Self::not_found("target"),
+            CreateRefused::TokenEnded => Self::new(ErrorCode::TokenInvalid, text),
+            CreateRefused::ClockSkew(_) => Self::new(ErrorCode::TargetUnreachable, text),
             CreateRefused::NoAgent => Self::new(ErrorCode::NoAgent, text).retry_after(5),
             CreateRefused::PackRefused(_) => Self::new(ErrorCode::PackRefused, text),
             CreateRefused::IdempotencyMismatch => Self::new(ErrorCode::IdempotencyMismatch, text),

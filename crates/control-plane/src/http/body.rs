@@ -3,6 +3,8 @@
 //! Always holds: nothing is inflated, nothing is converted (no number from a string, no rounding, no array for an
 //! object), an unknown or repeated field is refused, and no message repeats a value that a caller sent.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -21,6 +23,9 @@ pub const MAX_OBSERVATION: usize = 4 * 1024 * 1024;
 /// What can be read from a body: a type whose limits stand beside it.
 pub trait Input: DeserializeOwned + Validate<Context = ()> {}
 impl<T: DeserializeOwned + Validate<Context = ()>> Input for T {}
+
+/// How long a body may take to arrive: what was checked before it (the token above all) must still hold after it.
+const BODY_TIME: Duration = Duration::from_secs(5);
 
 /// A body that must be there.
 #[derive(Debug)]
@@ -98,7 +103,11 @@ async fn read_bytes(request: Request, max: usize) -> Result<Bytes, ApiError> {
     if declared.is_some_and(|length| length > max as u64) {
         return Err(too_large());
     }
-    axum::body::to_bytes(request.into_body(), max).await.map_err(|error| {
+    let read = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(request.into_body(), max));
+    let Ok(read) = read.await else {
+        return Err(ApiError::new(ErrorCode::RequestTimeout, "the body took too long to arrive"));
+    };
+    read.map_err(|error| {
         let of_size = std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
         if of_size { too_large() } else { bad_json(1, 1, "the body broke off") }
     })
@@ -145,8 +154,12 @@ pub fn read_object<T: Input>(bytes: &[u8]) -> Result<T, ApiError> {
 fn beyond_limits(report: &garde::Report) -> ApiError {
     let Some((path, error)) = report.iter().next() else { return ApiError::new(ErrorCode::InvalidRequest, "") };
     let field = camel_case(&path.to_string());
-    // A list of names that is too long holds good names: only a limit on a ttl has a code of its own.
-    let code = if is_ttl(&field) { ErrorCode::InvalidTtl } else { ErrorCode::InvalidRequest };
+    let code = match field.as_str() {
+        "ttlSeconds" | "ttlMinutes" => ErrorCode::InvalidTtl,
+        // The lists of an observation: what does not fit goes into another one.
+        "roles" | "dropped" => ErrorCode::BodyTooLarge,
+        _ => ErrorCode::InvalidRequest,
+    };
     ApiError::new(code, format!("`{}`: {}", clean(&field), shorten(&error.to_string(), 200)))
 }
 

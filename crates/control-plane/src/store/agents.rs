@@ -181,11 +181,13 @@ async fn take_health(
     Ok(Some(id))
 }
 
-/// Packs that are no longer reported are no longer there. A version with a new digest is a new row of `packs`.
+/// Of each pack the newest version that can be used. Packs that are no longer reported are no longer there. A version with a new digest is a new row of `packs`.
 const PACKS: &str = "-- agents::packs
     WITH reported AS (
         SELECT DISTINCT ON (p.name) p.* FROM unnest($3::text[], $4::text[], $5::text[], $6::text[])
-            AS p (name, version, digest, fault) ORDER BY p.name, p.version DESC
+            AS p (name, version, digest, fault)
+        ORDER BY p.name, (p.fault IS NULL) DESC,
+            ARRAY(SELECT m[1]::bigint FROM regexp_matches(p.version, '[0-9]{1,9}', 'g') m) DESC
     ), known AS (
         INSERT INTO packs (tenant_id, name, version, digest) SELECT $2, name, version, digest FROM reported
         ON CONFLICT DO NOTHING

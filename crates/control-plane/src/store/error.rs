@@ -57,6 +57,13 @@ impl StoreError {
 
     /// The failure of an INSERT into the audit log.
     pub(super) fn audit(error: tokio_postgres::Error) -> Self {
+        // The log's own trouble (a lock, a disk, a resource) must not hold up an end; only a connection that is gone,
+        // or a server that is going, says nothing about the log.
+        let of_the_log =
+            error.code().is_some_and(|state| !matches!(&state.code()[..2], "08") && !state.code().starts_with("57P"));
+        if of_the_log {
+            return Self::AuditUnavailable(error);
+        }
         match Self::from(error) {
             Self::Query(error) => Self::AuditUnavailable(error),
             other @ (Self::Unavailable(_)

@@ -61,6 +61,26 @@ async fn the_chain_verifies_after_many_writers_and_several_sealers_at_once() {
     assert_eq!(objects.len(), 400, "each event stands there once");
 }
 
+/// A thousand events of one transaction: one whole batch of the sealer.
+const A_BATCH: &str = r#"INSERT INTO audit_events (id, tenant_id, canonical, leaf)
+    SELECT gen_random_uuid(), (SELECT id FROM tenants), c, sha256('\x00'::bytea || convert_to(c, 'UTF8'))
+    FROM (SELECT format('{"v":1,"action":"access.refused","actor":"mala","object":"%s-%s"}', $1::text, g) AS c
+          FROM generate_series(1, $2::int) g) x"#;
+
+#[tokio::test]
+async fn an_event_whose_transaction_outlasts_a_whole_batch_is_linked_all_the_same() {
+    let books = Books::open().await;
+    let (slow, other) = (books.superuser().await, books.superuser().await);
+    slow.batch_execute("BEGIN").await.expect("begins");
+    slow.execute(A_BATCH, &[&"slow", &1_i32]).await.expect("writes");
+    other.execute(A_BATCH, &[&"bulk", &1000_i32]).await.expect("writes");
+    audit::seal(&books.ledger, Patience::Wait).await.expect("seals");
+    assert_eq!(verify(&export(&books).await).expect("is whole").size, 1000);
+    slow.batch_execute("COMMIT").await.expect("commits");
+    audit::seal(&books.ledger, Patience::Wait).await.expect("seals");
+    assert_eq!(verify(&export(&books).await).expect("is whole").size, 1001);
+}
+
 #[tokio::test]
 async fn a_transaction_that_stays_open_holds_nobody_up_and_its_own_event_comes_later() {
     let books = Books::open().await;

@@ -15,6 +15,8 @@ use crate::plane::Plane;
 use crate::store::actors::{ActorKind, ActorSpec};
 use crate::store::tokens::{self, NewToken};
 
+/// Words that stand for nobody in particular in the audit log.
+const RESERVED: [&str; 2] = ["system", "anonymous"];
 const DEFAULT_LIFE: u32 = 12 * 3600;
 
 /// How long a token shall work; its limits stand beside the type.
@@ -55,6 +57,10 @@ pub async fn create_token(
     user: User,
     Body(body): Body<CreateToken>,
 ) -> Result<(StatusCode, Json<CreatedToken>), ApiError> {
+    if RESERVED.contains(&body.actor.as_str()) {
+        let detail = format!("`{}` is how the log names the control plane's own acts", body.actor);
+        return Err(ApiError::new(ErrorCode::InvalidName, detail).hint("Choose another name for the actor."));
+    }
     let scopes = scopes(&body.scopes)?;
     let life = life(body.ttl_seconds, DEFAULT_LIFE);
     let email = email(body.email)?;

@@ -68,7 +68,7 @@ const PENDING: &str = "-- audit::pending
         SELECT seq, hash, CASE WHEN upto < pg_snapshot_xmax(pg_current_snapshot()) THEN upto ELSE '0'::xid8 END AS lo
         FROM audit_links ORDER BY seq DESC LIMIT 1
     )
-    SELECT e.id, e.leaf, e.txid::text AS txid, pg_snapshot_xmin(pg_current_snapshot())::text AS xmin,
+    SELECT e.id, e.leaf, least(e.txid, pg_snapshot_xmin(pg_current_snapshot()))::text AS reached, pg_snapshot_xmin(pg_current_snapshot())::text AS xmin,
         (SELECT seq FROM head) AS seq, (SELECT hash FROM head) AS hash
     FROM audit_events e
     WHERE e.txid >= coalesce((SELECT lo FROM head), '0'::xid8) AND e.txid < pg_snapshot_xmax(pg_current_snapshot())
@@ -132,7 +132,8 @@ fn links(rows: &[Row]) -> Result<Links, StoreError> {
         made.events.push(row.get("id")?);
         made.prevs.push(prev.0.to_vec());
         made.hashes.push(hash.0.to_vec());
-        made.upto = row.get(if full { "txid" } else { "xmin" })?;
+        // Never beyond what is still open: a transaction that began earlier and commits later is looked for again.
+        made.upto = row.get(if full { "reached" } else { "xmin" })?;
         head = Some((seq + 1, hash));
     }
     Ok(made)

@@ -84,21 +84,23 @@ async fn ready(tx: AuditedTx, job: &Locked, expires_at: Timestamp, sealed: &str)
     let ttl = f64::from(job.ttl_seconds);
     let params: [&(dyn ToSql + Sync); 7] =
         [&job.job.uuid(), &job.digest.as_slice(), &job.session.uuid(), &generation, &sealed, &expires_at, &ttl];
-    tx.query(READY, &params).await?;
+    let row = tx.one(READY, &params).await?;
+    let end: Timestamp = Reader::new(&row, "session").get("expires_at")?;
     let event = Event::new(AuditAction::SessionCreated, job.session)
         .fact("target", &job.target_name)
         .fact("database_user", &job.held.role)
-        .fact("expires_at", expires_at)
+        .fact("expires_at", end)
         .fact("generation", generation);
     Ok(tx.record(event.because_of(&job.correlation)))
 }
 
-/// Never earlier than it was promised before, and never later than granted, whatever the agent says.
+/// Never earlier than it was promised before, and never later than granted when it was asked for, whatever the agent says.
 const EXTENDED: &str = concat!(
     "-- jobs::complete_extended\n",
     done!(),
     "UPDATE sessions
-        SET expires_at = greatest(expires_at, least($4, now() + make_interval(secs => $5::float8 + 2)))
+        SET expires_at = greatest(expires_at, least($4, (SELECT created_at FROM jobs WHERE id = $1)
+            + make_interval(secs => $5::float8 + 2)))
      WHERE id = $3 RETURNING expires_at"
 );
 

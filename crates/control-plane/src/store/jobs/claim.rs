@@ -105,7 +105,8 @@ const CLAIM: &str = "-- jobs::claim
         WHERE id = $1 AND coalesce(last_seen_at < now() - interval '5 seconds', true)
     )
     SELECT j.id, j.kind, j.session_id, j.correlation_id, j.lease_token, j.lease_generation, j.attempt,
-        coalesce(j.ttl_seconds, s.ttl_seconds) AS ttl_seconds, m.name AS target, s.pack, s.pack_version, s.pack_digest,
+        CASE j.kind WHEN 'extend' THEN greatest(1, j.ttl_seconds - floor(extract(epoch FROM now() - j.created_at))::int)
+             ELSE s.ttl_seconds END AS ttl_seconds, m.name AS target, s.pack, s.pack_version, s.pack_digest,
         s.max_connections, s.reason, s.end_reason, s.recipient_key, a.name AS requester, a.email
     FROM leased j JOIN sessions s ON s.id = j.session_id JOIN actors a ON a.id = s.actor_id JOIN mine m ON m.id = j.target_id
     ORDER BY j.place";

@@ -117,8 +117,11 @@ fn named(observation: &Observation) -> impl Iterator<Item = SessionId> + '_ {
 /// What to do about each session: those that were dropped, those that were seen, those that were not.
 fn plan(look: &Look<'_>) -> Vec<(SessionId, Step)> {
     let mut steps = Vec::new();
-    let gone: HashSet<&SessionId> = look.observation.dropped.iter().collect();
-    for id in &look.observation.dropped {
+    // A role that was dropped behind our back may leave connections behind: what was seen alive is not gone.
+    let alive = look.observation.roles.iter().filter(|role| role.armed || role.backends > 0);
+    let alive: HashSet<&SessionId> = alive.map(|role| &role.session_id).collect();
+    let gone: HashSet<&SessionId> = look.observation.dropped.iter().filter(|id| !alive.contains(id)).collect();
+    for id in look.observation.dropped.iter().filter(|id| gone.contains(id)) {
         steps.push((*id, look.known.get(id).map_or(Step::Nothing, dropped)));
     }
     for role in look.observation.roles.iter().filter(|role| !gone.contains(&role.session_id)) {
@@ -138,6 +141,8 @@ fn plan(look: &Look<'_>) -> Vec<(SessionId, Step)> {
 /// The answer: what the steps have just changed is wanted absent with one generation more.
 fn intents(look: &Look<'_>, steps: &[(SessionId, Step)]) -> Intents {
     let mut answer = Intents { intents: Vec::new(), unknown: Vec::new() };
+    let seen: HashMap<SessionId, i64> =
+        look.observation.roles.iter().map(|role| (role.session_id, role.generation)).collect();
     for (id, step) in steps {
         let Some(known) = look.known.get(id) else {
             answer.unknown.push(*id);
@@ -149,7 +154,12 @@ fn intents(look: &Look<'_>, steps: &[(SessionId, Step)]) -> Intents {
         };
         let ending = known.desired == Desired::Absent || changed == 1;
         let desired = if ending { Desired::Absent } else { Desired::Present };
-        answer.intents.push(SessionIntent { session_id: *id, desired, generation: known.generation + changed });
+        let mut generation = known.generation + changed;
+        // A ledger that was restored is behind its targets; an end must not be taken for a late one there.
+        if ending {
+            generation = generation.max(seen.get(id).copied().unwrap_or_default());
+        }
+        answer.intents.push(SessionIntent { session_id: *id, desired, generation });
     }
     answer
 }

@@ -23,6 +23,9 @@ const KEY_LIFE_SECONDS: i32 = 24 * 60 * 60;
 /// An agent that was not heard of for this long does not count as serving its targets.
 const AGENT_SILENCE_SECONDS: i32 = 5 * 60;
 
+/// A target whose clock differs by more than this from the ledger's gets no new sessions: their ends would be a guess.
+const MOST_SKEW_MS: i64 = 30_000;
+
 /// Who asks for a session.
 #[derive(Debug, Clone)]
 pub struct Requester {
@@ -94,6 +97,12 @@ pub enum CreateRefused {
     /// There is no such target.
     #[error("there is no such target")]
     UnknownTarget,
+    /// The caller's token stopped working while the request was under way.
+    #[error("the token stopped working while the request was under way")]
+    TokenEnded,
+    /// The target's clock differs too much from the ledger's.
+    #[error("the target's clock differs by {0} s from the ledger's; sessions are granted again once it is set right")]
+    ClockSkew(i64),
     /// No agent that is alive serves the target.
     #[error("no agent serves this target at the moment")]
     NoAgent,
@@ -144,7 +153,10 @@ const INSERT: &str = concat!(
     WITH t AS (
         SELECT t.id, t.name, p.version, p.digest
         FROM targets t JOIN target_packs p ON p.target_id = t.id AND p.name = $5 AND p.fault IS NULL
-        WHERE t.tenant_id = $1 AND t.name = $4 AND EXISTS (
+        WHERE t.tenant_id = $1 AND t.name = $4 AND abs(coalesce(t.clock_skew_ms, 0)) <= $22 AND EXISTS (
+            SELECT FROM tokens k JOIN actors a ON a.id = k.actor_id
+            WHERE k.id = $10 AND k.revoked_at IS NULL AND k.expires_at > now() AND a.disabled_at IS NULL
+        ) AND EXISTS (
             SELECT FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
             WHERE x.target_id = t.id AND o.disabled_at IS NULL AND g.last_seen_at > now() - make_interval(secs => $6))
     ), key AS (
@@ -179,7 +191,7 @@ async fn insert(tx: &AuditedTx, new: &NewSession) -> Result<Option<SessionRecord
     let connections = new.max_connections.map(i32::from);
     let (reason, ticket) = (new.reason.as_ref().map(Reason::as_str), new.ticket.as_ref().map(TicketRef::as_str));
     let (recipient, request) = (new.recipient.to_bytes(), new.request.to_string());
-    let params: [&(dyn ToSql + Sync); 21] = [
+    let params: [&(dyn ToSql + Sync); 22] = [
         &tenant,
         &new.id.uuid(),
         &new.requester.actor.uuid(),
@@ -201,6 +213,7 @@ async fn insert(tx: &AuditedTx, new: &NewSession) -> Result<Option<SessionRecord
         &within,
         &job.uuid(),
         &new.requester.name.as_str(),
+        &MOST_SKEW_MS,
     ];
     tx.opt(INSERT, &params).await?.map(|row| SessionRecord::read(&row)).transpose()
 }
@@ -228,18 +241,29 @@ const WHY_NOT: &str = "-- sessions::create_why_not
     SELECT p.version, p.fault, EXISTS (
         SELECT FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
         WHERE x.target_id = t.id AND o.disabled_at IS NULL AND g.last_seen_at > now() - make_interval(secs => $4)
-    ) AS served, t.health_at IS NOT NULL AS seen
+    ) AS served, t.health_at IS NOT NULL AS seen, coalesce(t.clock_skew_ms, 0) AS skew_ms, EXISTS (
+        SELECT FROM tokens k JOIN actors a ON a.id = k.actor_id
+        WHERE k.id = $5 AND k.revoked_at IS NULL AND k.expires_at > now() AND a.disabled_at IS NULL
+    ) AS works
     FROM targets t LEFT JOIN target_packs p ON p.target_id = t.id AND p.name = $3
     WHERE t.tenant_id = $1 AND t.name = $2";
 
 /// Nothing was made and nothing was there before: finds the reason.
 async fn why_not(tx: &AuditedTx, new: &NewSession) -> Result<CreateRefused, StoreError> {
     let silence = f64::from(AGENT_SILENCE_SECONDS);
-    let params: [&(dyn ToSql + Sync); 4] =
-        [&Ledger::tenant().uuid(), &new.target.as_str(), &new.role.as_str(), &silence];
+    let token = new.requester.token.uuid();
+    let params: [&(dyn ToSql + Sync); 5] =
+        [&Ledger::tenant().uuid(), &new.target.as_str(), &new.role.as_str(), &silence, &token];
     let Some(row) = tx.opt(WHY_NOT, &params).await? else { return Ok(CreateRefused::UnknownTarget) };
     let row = Reader::new(&row, "target");
-    let (served, seen): (bool, bool) = (row.get("served")?, row.get("seen")?);
+    let (served, seen, works): (bool, bool, bool) = (row.get("served")?, row.get("seen")?, row.get("works")?);
+    let skew_ms: i64 = row.get("skew_ms")?;
+    if !works {
+        return Ok(CreateRefused::TokenEnded);
+    }
+    if skew_ms.abs() > MOST_SKEW_MS {
+        return Ok(CreateRefused::ClockSkew(skew_ms / 1000));
+    }
     if !served || !seen {
         return Ok(CreateRefused::NoAgent);
     }
