@@ -277,7 +277,7 @@ fn a_session_that_never_settles_does_not_keep_the_others_alive() {
         let status = if *id == all[0] { "revoking" } else { "revoked" };
         Some(Reply::json(200, &of(id, status)))
     });
-    let ran = Home::at(&plane.url).gk(["session", "revoke", "--mine"]).exits(0);
+    let ran = Home::at(&plane.url).gk(["session", "revoke", "--mine"]).exits(8);
     let seen = plane.seen();
     let first_look =
         seen.iter().position(|seen| seen.path == format!("/v1/sessions/{}", ids[0])).expect("is looked at");

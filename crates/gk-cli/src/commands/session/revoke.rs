@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gk_shared::exit::ExitCode;
 use gk_shared::ids::SessionId;
 use gk_shared::names::TargetName;
 use gk_shared::problem::ErrorCode;
@@ -68,7 +69,10 @@ pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
     let (before, fates): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
     let fates = proven(&client, fates, deadline).await;
     drop(progress);
-    tell(app, before.iter().zip(fates))
+    // Without proof there is no success: a script that goes on after this command may count on the end.
+    let unproven = !args.no_wait && fates.iter().any(|fate| is_ending(fate).is_some());
+    tell(app, before.iter().zip(fates))?;
+    Ok(if unproven { Exit::Code(ExitCode::Pending) } else { Exit::OK })
 }
 
 async fn chosen(client: &Client, args: &Args) -> Result<Vec<Chosen>, CliError> {
@@ -123,7 +127,7 @@ fn is_ending(fate: &Fate) -> Option<SessionId> {
     (seen.status == SessionStatus::Revoking).then_some(seen.session_id)
 }
 
-fn tell<'a>(app: &App, fates: impl ExactSizeIterator<Item = (&'a Chosen, Fate)>) -> Result<Exit, CliError> {
+fn tell<'a>(app: &App, fates: impl ExactSizeIterator<Item = (&'a Chosen, Fate)>) -> Result<(), CliError> {
     let (several, mut ended, mut failed) = (fates.len() > 1, Vec::new(), None);
     for ((id, before), fate) in fates {
         match fate {
@@ -145,7 +149,7 @@ fn tell<'a>(app: &App, fates: impl ExactSizeIterator<Item = (&'a Chosen, Fate)>)
     let text: String = ended.iter().map(|one| format!("{}  {}\n", one.session_id, one.status)).collect();
     let body = json!({ "sessions": ended.iter().map(|one| view::as_json(one, None)).collect::<Vec<_>>() });
     app.out.answer(&Answer::new("gk.sessions.v1", &body, text))?;
-    Ok(Exit::OK)
+    Ok(())
 }
 
 fn report(app: &App, before: Option<&SessionView>, seen: &SessionView) {
