@@ -113,16 +113,34 @@ impl App {
     /// Asks for a value that no flag gave, or says which flag is missing.
     pub(crate) fn ask(&self, flag: &str, question: &str) -> Result<String, CliError> {
         if !self.may_ask() {
-            return Err(CliError::usage(format!("{flag} is missing")).next(format!("Pass {flag}.")));
+            return Err(missing(flag));
         }
         crate::output::to_stderr(&format!("{question}: "));
-        let mut line = String::new();
-        let read = std::io::stdin().lock().read_line(&mut line);
-        match read {
-            Ok(length) if length > 0 => Ok(line.trim().to_owned()),
-            Ok(_) | Err(_) => Err(CliError::usage(format!("{flag} is missing")).next(format!("Pass {flag}."))),
-        }
+        typed_line().ok_or_else(|| missing(flag))
     }
+
+    /// The same beside other work, for a caller who has caught the signals that would end a `gk` at its question.
+    pub(crate) async fn ask_meanwhile(&self, flag: &str, question: &str) -> Result<String, CliError> {
+        if !self.may_ask() {
+            return Err(missing(flag));
+        }
+        crate::output::to_stderr(&format!("{question}: "));
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        // No task of the runtime: the process must be able to end while nobody has answered.
+        std::thread::spawn(move || answer.send(typed_line()));
+        answered.await.ok().flatten().ok_or_else(|| missing(flag))
+    }
+}
+
+fn missing(flag: &str) -> CliError {
+    CliError::usage(format!("{flag} is missing")).next(format!("Pass {flag}."))
+}
+
+/// What was typed, unless stdin has come to its end.
+fn typed_line() -> Option<String> {
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.is_ok_and(|length| length > 0).then(|| line.trim().to_owned())
 }
 
 fn trace(line: &str) {

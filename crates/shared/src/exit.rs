@@ -30,8 +30,12 @@ pub enum ExitCode {
     ExecNotExecutable = 126,
     /// `gk exec`: no such command.
     ExecNotFound = 127,
+    /// The terminal went away (SIGHUP).
+    HungUp = 129,
     /// Ctrl-C.
     Interrupted = 130,
+    /// Ended by `kill` (SIGTERM).
+    Terminated = 143,
 }
 
 impl ExitCode {
@@ -50,7 +54,9 @@ impl ExitCode {
         (Self::ExecFailed, "gk exec: gk failed before the command ran"),
         (Self::ExecNotExecutable, "gk exec: the command is not executable"),
         (Self::ExecNotFound, "gk exec: no such command"),
+        (Self::HungUp, "the terminal went away (SIGHUP)"),
         (Self::Interrupted, "interrupted by Ctrl-C"),
+        (Self::Terminated, "ended by kill (SIGTERM)"),
     ];
 
     /// The number the process exits with.

@@ -120,7 +120,7 @@ error_codes! {
     PsqlMissing = "psql_missing", 500, ExecNotFound, false, "psql was not found on PATH.", "Install the PostgreSQL client.";
     CleanupFound = "cleanup_found", 409, Finding, false, "Roles are past their end, or could not be removed.", "Run `gk cleanup run`; the finding names the mend.";
     AuditAltered = "audit_altered", 409, Finding, false, "The audit log does not verify: it was altered, cut or re-ordered.", "Keep the export and every older one; compare them; treat the ledger as compromised.";
-    Interrupted = "interrupted", 499, Interrupted, true, "Interrupted by Ctrl-C.", "Nothing is lost: `gk session list` shows what there is.";
+    Interrupted = "interrupted", 499, Interrupted, true, "Interrupted by Ctrl-C or another signal.", "Nothing is lost: `gk session list` shows what there is.";
 }
 
 /// A word that is no error code.

@@ -89,7 +89,7 @@ pub(super) async fn run_on_fresh_session(
     }
 }
 
-/// A failure of gk itself must not look like the command's. Ctrl-C stays what it is.
+/// A failure of gk itself must not look like the command's. A signal stays what it is.
 pub(super) fn as_exec(error: CliError) -> CliError {
-    if error.exit() == ExitCode::Interrupted { error } else { error.exit_as(ExitCode::ExecFailed) }
+    if error.code() == Some(ErrorCode::Interrupted) { error } else { error.exit_as(ExitCode::ExecFailed) }
 }

@@ -1,15 +1,16 @@
 //! Asking for a session, as `session create`, `exec` and `connect` do it.
 //!
-//! Always holds: a session that this process began and cannot hand over is ended or named. Ctrl-C ends it; a wait that
-//! is over keeps its one-time key in a file of mode 0600, so that `gk session dsn` can still open it.
+//! Always holds: a session that this process began and cannot hand over is ended or named. Ctrl-C, `kill` and a terminal
+//! that goes away end it; a wait that is over keeps its one-time key in a file of mode 0600, so that `gk session dsn`
+//! can still open it.
 
 mod kept;
+mod stop;
 mod wanted;
 
 use std::time::Duration;
 
 use gk_shared::dsn::PgDsn;
-use gk_shared::exit::ExitCode;
 use gk_shared::idempotency::IdempotencyKey;
 use gk_shared::ids::SessionId;
 use gk_shared::problem::ErrorCode;
@@ -23,6 +24,7 @@ use crate::convert::not_provided;
 use crate::error::CliError;
 
 pub(crate) use kept::KeptKeys;
+use stop::{Stop, Stops};
 pub(crate) use wanted::{Wanted, WantedFlags};
 
 /// How long gk tries to end a session that it cannot hand over.
@@ -89,13 +91,14 @@ impl Ask {
 /// Asks, and waits until the session is ready, has failed, or the wait is over. Where policy wants a reason and somebody
 /// sits at the terminal, they are asked for it: a refused request has made nothing, so it can be sent again.
 pub(crate) async fn make(app: &App, client: &Client, mut ask: Ask) -> Result<Made, CliError> {
-    match attempt(app, client, &ask).await {
+    let mut stops = Stops::listen()?;
+    match attempt(app, client, &ask, &mut stops).await {
         Ok(view) => settle(view, ask.sealing),
         Err(error)
             if error.code() == Some(ErrorCode::ReasonRequired) && ask.request.reason.is_none() && app.may_ask() =>
         {
-            ask.request.reason = Some(app.ask("--reason", "Reason")?);
-            let view = attempt(app, client, &ask).await?;
+            ask.request.reason = Some(asked_reason(app, &mut stops).await?);
+            let view = attempt(app, client, &ask, &mut stops).await?;
             settle(view, ask.sealing)
         }
         Err(error) => Err(error),
@@ -105,20 +108,30 @@ pub(crate) async fn make(app: &App, client: &Client, mut ask: Ask) -> Result<Mad
 /// A session as it was at the end of the wait, and how long that took.
 type Awaited = (SessionView, Duration);
 
-/// Ctrl-C ends what was begun.
-async fn attempt(app: &App, client: &Client, ask: &Ask) -> Result<Awaited, CliError> {
+/// A signal ends what was begun.
+async fn attempt(app: &App, client: &Client, ask: &Ask, stops: &mut Stops) -> Result<Awaited, CliError> {
     let begun = Instant::now();
     let first = format!("asking for {} on {}", ask.request.role, ask.request.target);
     let mut progress = app.out.progress(&first);
     let waited = tokio::select! {
         waited = wait_for(client, ask, &mut progress, begun + ask.wait) => waited,
-        _ = tokio::signal::ctrl_c() => {
+        stop = stops.next() => {
             drop(progress);
-            return Err(interrupted(client, ask).await);
+            return Err(stopped(client, ask, stop).await);
         }
     };
     drop(progress);
     waited.map(|view| (view, begun.elapsed()))
+}
+
+/// The reason, unless a signal comes first: by now it no longer kills a `gk` that sits at the question.
+async fn asked_reason(app: &App, stops: &mut Stops) -> Result<String, CliError> {
+    tokio::select! {
+        answer = app.ask_meanwhile("--reason", "Reason") => answer,
+        stop = stops.next() => Err(CliError::new(ErrorCode::Interrupted, format!("{}: nothing was made", stop.word()))
+            .exit_as(stop.exit())
+            .next("Nothing is left to do.")),
+    }
 }
 
 fn settle((view, took): Awaited, sealing: Sealing) -> Result<Made, CliError> {
@@ -165,20 +178,19 @@ pub(crate) fn opened(view: SessionView, sealing: Sealing, took: Duration) -> Res
     Ok(Ready { view, dsn, took, one_time })
 }
 
-/// Ctrl-C: the same request again names the session that was begun, and then it is ended.
-async fn interrupted(client: &Client, ask: &Ask) -> CliError {
-    let error = |what: String| CliError::new(ErrorCode::Internal, what).exit_as(ExitCode::Interrupted);
+/// Stopped by a signal: the same request again names the session that was begun, and then it is ended.
+async fn stopped(client: &Client, ask: &Ask, stop: Stop) -> CliError {
+    let word = stop.word();
+    let error = |what: String| CliError::new(ErrorCode::Interrupted, format!("{word}: {what}")).exit_as(stop.exit());
     let named = tokio::time::timeout(END_BUDGET, client.create_session(&ask.request, &ask.key, Duration::ZERO)).await;
     match named {
-        Ok(Ok(view)) => match end(client, view.session_id, "interrupted at the terminal").await {
-            Ok(()) => {
-                error(format!("interrupted: session {} is being ended", view.session_id)).next("Nothing is left to do.")
-            }
-            Err(_) => error(format!("interrupted: session {} could not be ended", view.session_id))
+        Ok(Ok(view)) => match end(client, view.session_id, stop.reason()).await {
+            Ok(()) => error(format!("session {} is being ended", view.session_id)).next("Nothing is left to do."),
+            Err(_) => error(format!("session {} could not be ended", view.session_id))
                 .next(format!("gk session revoke {}", view.session_id)),
         },
         Ok(Err(_)) | Err(_) => {
-            error("interrupted: whether a session was made is not known".to_owned()).next("See `gk session list`.")
+            error("whether a session was made is not known".to_owned()).next("See `gk session list`.")
         }
     }
 }

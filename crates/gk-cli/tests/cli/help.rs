@@ -92,7 +92,9 @@ fn the_exit_codes_are_frozen() {
     125  gk exec: gk failed before the command ran
     126  gk exec: the command is not executable
     127  gk exec: no such command
+    129  the terminal went away (SIGHUP)
     130  interrupted by Ctrl-C
+    143  ended by kill (SIGTERM)
     ");
     let json = Home::new().gk(["help", "exit-codes", "--json"]).json();
     assert_eq!(json["exitCodes"].as_array().map(Vec::len), Some(ExitCode::ALL.len()));

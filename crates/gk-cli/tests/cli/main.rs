@@ -14,5 +14,6 @@ mod output;
 mod real;
 mod scripted;
 mod sessions;
+mod stop;
 mod support;
 mod terminal;

@@ -1,6 +1,5 @@
 //! Sessions: asked for, opened, shown, ended.
 
-use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -97,30 +96,6 @@ fn a_wait_that_is_over_exits_8_and_the_session_can_be_opened_later() {
     assert_eq!(later.stdout, format!("{}\n", dsn()));
     // Nobody else has that key.
     Home::at(&plane.url).gk(["session", "dsn", &session().to_string()]).exits(6).says("credential_gone").silent();
-}
-
-#[test]
-fn ctrl_c_ends_what_was_begun_and_exits_130() {
-    let plane = Scripted::start(|seen| {
-        let waits = seen.is("POST", "/v1/sessions") && seen.query.contains("wait");
-        waits.then(|| Reply::json(201, &view("provisioning")).after(Duration::from_secs(60)))
-    });
-    let mut child = Home::at(&plane.url).command(words(CREATE)).spawn().expect("gk runs");
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    while plane.count("POST", "/v1/sessions") == 0 {
-        assert!(std::time::Instant::now() < deadline, "gk never asked");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("is alive");
-    let mut stderr = String::new();
-    child.stderr.take().expect("is piped").read_to_string(&mut stderr).expect("text");
-    assert_eq!(child.wait().expect("ends").code(), Some(130), "{stderr}");
-    assert!(stderr.contains(&format!("session {} is being ended", session())), "{stderr}");
-    assert_eq!(plane.count("POST", &format!("/v1/sessions/{}/revoke", session())), 1);
-    let keys: Vec<_> =
-        plane.seen().iter().filter_map(|seen| seen.header("idempotency-key").map(str::to_owned)).collect();
-    assert_eq!(keys[0], keys[1], "the repeat is the same request");
 }
 
 #[test]

@@ -138,3 +138,18 @@ fn a_child_of_exec_keeps_the_terminal_and_ctrl_c_reaches_it_once() {
     assert_eq!(terminal.ends(), 5, "gk outlives Ctrl-C and exits as its child");
     assert_eq!(plane.count("POST", &format!("/v1/sessions/{}/revoke", session())), 1);
 }
+
+#[test]
+fn ctrl_c_at_the_question_for_a_reason_ends_gk() {
+    let plane = Scripted::start(|seen| {
+        let asked = seen.is("POST", "/v1/sessions");
+        asked.then(|| Reply::problem(ErrorCode::ReasonRequired, "policy wants a reason"))
+    });
+    let line = words("session create --target pg-local --role app_read --ttl 15m");
+    let mut terminal = Terminal::start(&Home::at(&plane.url), &line, |_| ());
+    terminal.until("Reason: ");
+    terminal.types("\u{3}");
+    terminal.until("nothing was made");
+    assert_eq!(terminal.ends(), 130);
+    assert_eq!(plane.seen().len(), 1);
+}
