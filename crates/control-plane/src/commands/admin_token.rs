@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gk_control_plane::config::LedgerConfig;
+use gk_control_plane::store::actors::is_reserved;
 use gk_shared::names::ActorName;
+use gk_shared::problem::ErrorCode;
 use gk_shared::secret::BearerToken;
 use gk_shared::ttl::Ttl;
 
@@ -35,6 +37,11 @@ pub(crate) struct AdminToken {
 
 impl AdminToken {
     pub(crate) async fn run(self, ledger: &LedgerConfig) -> Result<(), Failure> {
+        if is_reserved(&self.name) {
+            let text =
+                format!("--name {}: the log names the control plane's own acts so; choose another name", self.name);
+            return Err(Failure::new(ErrorCode::InvalidName, text));
+        }
         let made = gk_control_plane::admin_token(ledger, self.name.clone(), self.ttl.as_duration()).await?;
         if self.out == Path::new("-") {
             return say(made.token.expose());

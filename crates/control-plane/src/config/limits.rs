@@ -16,6 +16,8 @@ pub struct Limits {
     pub headers: Duration,
     /// Time for one request, waits that the caller asked for not counted.
     pub request: Duration,
+    /// Time for a request's body to arrive: what was checked before it (the token above all) must still hold after it.
+    pub body: Duration,
     /// Requests a second for each actor.
     pub requests_per_second: u32,
     /// Requests at once for each actor.
@@ -39,6 +41,7 @@ impl Default for Limits {
             first_byte: Duration::from_secs(5),
             headers: Duration::from_secs(10),
             request: Duration::from_secs(15),
+            body: Duration::from_secs(5),
             requests_per_second: 50,
             burst: 100,
             agent_requests_per_second: 500,
@@ -55,6 +58,7 @@ const KEYS: &[&str] = &[
     "first_byte",
     "headers",
     "request",
+    "body",
     "requests_per_second",
     "burst",
     "agent_requests_per_second",
@@ -76,6 +80,7 @@ impl Limits {
             ("first_byte", seconds(100, 60), &mut limits.first_byte),
             ("headers", seconds(100, 120), &mut limits.headers),
             ("request", seconds(1000, 300), &mut limits.request),
+            ("body", seconds(100, 60), &mut limits.body),
         ] {
             *to = keys.time(key, range, faults).unwrap_or(*to);
         }

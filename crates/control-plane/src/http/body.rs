@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use garde::Validate;
 use gk_shared::problem::ErrorCode;
@@ -14,6 +14,7 @@ use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
+use crate::plane::Plane;
 
 /// Most bytes that a body has.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -23,9 +24,6 @@ pub const MAX_OBSERVATION: usize = 4 * 1024 * 1024;
 /// What can be read from a body: a type whose limits stand beside it.
 pub trait Input: DeserializeOwned + Validate<Context = ()> {}
 impl<T: DeserializeOwned + Validate<Context = ()>> Input for T {}
-
-/// How long a body may take to arrive: what was checked before it (the token above all) must still hold after it.
-const BODY_TIME: Duration = Duration::from_secs(5);
 
 /// A body that must be there.
 #[derive(Debug)]
@@ -39,28 +37,40 @@ pub struct OptionalBody<T>(pub T);
 #[derive(Debug)]
 pub struct LargeBody<T>(pub T);
 
-impl<S: Send + Sync, T: Input> FromRequest<S> for Body<T> {
+impl<S, T: Input> FromRequest<S> for Body<T>
+where
+    S: Send + Sync,
+    Plane: FromRef<S>,
+{
     type Rejection = ApiError;
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         check_type(request.headers())?;
-        read_object(&read_bytes(request, MAX_BODY).await?).map(Self)
+        read_object(&read_bytes(request, MAX_BODY, body_time(state)).await?).map(Self)
     }
 }
 
-impl<S: Send + Sync, T: Input> FromRequest<S> for LargeBody<T> {
+impl<S, T: Input> FromRequest<S> for LargeBody<T>
+where
+    S: Send + Sync,
+    Plane: FromRef<S>,
+{
     type Rejection = ApiError;
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         check_type(request.headers())?;
-        read_object(&read_bytes(request, MAX_OBSERVATION).await?).map(Self)
+        read_object(&read_bytes(request, MAX_OBSERVATION, body_time(state)).await?).map(Self)
     }
 }
 
-impl<S: Send + Sync, T: Input + Default> FromRequest<S> for OptionalBody<T> {
+impl<S, T: Input + Default> FromRequest<S> for OptionalBody<T>
+where
+    S: Send + Sync,
+    Plane: FromRef<S>,
+{
     type Rejection = ApiError;
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         check_encoding(request.headers())?;
         let declared = check_type(request.headers());
-        let bytes = read_bytes(request, MAX_BODY).await?;
+        let bytes = read_bytes(request, MAX_BODY, body_time(state)).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -96,14 +106,21 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn read_bytes(request: Request, max: usize) -> Result<Bytes, ApiError> {
+fn body_time<S>(state: &S) -> Duration
+where
+    Plane: FromRef<S>,
+{
+    Plane::from_ref(state).limits.body
+}
+
+async fn read_bytes(request: Request, max: usize, time: Duration) -> Result<Bytes, ApiError> {
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let too_large = || ApiError::new(ErrorCode::BodyTooLarge, format!("the body is larger than {max} bytes"));
     if declared.is_some_and(|length| length > max as u64) {
         return Err(too_large());
     }
-    let read = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(request.into_body(), max));
+    let read = tokio::time::timeout(time, axum::body::to_bytes(request.into_body(), max));
     let Ok(read) = read.await else {
         return Err(ApiError::new(ErrorCode::RequestTimeout, "the body took too long to arrive"));
     };

@@ -56,6 +56,15 @@ pub struct ActorSpec {
     pub email: Option<String>,
 }
 
+/// How the log names the control plane's own acts and those of callers it does not know: nobody may be called so.
+const RESERVED: [&str; 2] = ["system", "anonymous"];
+
+/// Whether no person or service may have this name.
+#[must_use]
+pub fn is_reserved(name: &ActorName) -> bool {
+    RESERVED.contains(&name.as_str())
+}
+
 const UPSERT: &str = "-- actors::upsert
     INSERT INTO actors (id, tenant_id, kind, name, groups, email)
     VALUES ($1, $2, $3, $4, coalesce($5::text[], '{}'), $6)

@@ -53,6 +53,9 @@ async fn tokens_have_bounds_and_are_shown_once() {
     make(json!({"actor": "x", "scopes": ["agent"]})).await.refused(400, "invalid_request");
     make(json!({"actor": "x", "scopes": ["root"]})).await.refused(400, "invalid_request");
     make(json!({"actor": "x y", "scopes": ["requester"]})).await.refused(400, "invalid_name");
+    for name in ["system", "anonymous"] {
+        make(json!({"actor": name, "scopes": ["requester"]})).await.refused(400, "invalid_name");
+    }
     make(json!({"actor": "x", "scopes": ["requester"], "ttlSeconds": 59})).await.refused(400, "invalid_ttl");
     make(json!({"actor": "x", "scopes": ["requester"], "email": "x"})).await.refused(400, "invalid_text");
     let made =

@@ -117,6 +117,34 @@ async fn a_body_that_never_ends_is_a_time_out() {
 }
 
 #[tokio::test]
+async fn a_body_that_trickles_is_given_up_long_before_the_request_is() {
+    let world = World::with(Limits { body: Duration::from_millis(500), ..Limits::default() }).await;
+    let dana = world.dana().await;
+    for path in ["/v1/sessions", "/v1/sessions/sess_01ARZ3NDEKTSV4RRFFQ69G5FAV/revoke"] {
+        let stream = TcpStream::connect(world.address()).await.unwrap();
+        let (mut reads, mut writes) = stream.into_split();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n",
+            dana.token()
+        );
+        writes.write_all(head.as_bytes()).await.unwrap();
+        let trickle = tokio::spawn(async move {
+            while writes.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let began = Instant::now();
+        let mut got = vec![0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(4), reads.read(&mut got)).await;
+        trickle.abort();
+        let length = read.expect("is answered while the body still comes").unwrap();
+        let answer = String::from_utf8_lossy(&got[..length]);
+        assert!(answer.starts_with("HTTP/1.1 504") && answer.contains("request_timeout"), "{answer}");
+        assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn one_who_floods_is_told_when_to_come_back_and_can_still_end_sessions() {
     let world = World::with(Limits { requests_per_second: 1, burst: 5, ..Limits::default() }).await;
     let (agent, dana) = (world.agent("agent-1").await, world.dana().await);

@@ -153,6 +153,41 @@ async fn no_audit_no_grant() {
     books.create(&ada).await;
 }
 
+/// What the log's own trouble is and what a lost connection is decides whether an end goes on without the log.
+#[tokio::test]
+async fn only_a_connection_that_is_gone_is_not_the_logs_own_trouble() {
+    let books = Books::open().await;
+    let (_agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let raise = |code: &str| format!("RAISE EXCEPTION 'no' USING ERRCODE = '{code}'");
+    let gone = "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5)".to_owned();
+    let cases = [
+        // A privilege, a lock, a statement out of time, no disk, no memory, a broken file, a read-only server.
+        (["42501", "55P03", "57014", "53100", "53200", "58030", "25006"].map(raise).to_vec(), true),
+        // The connection, the server on its way down.
+        (vec![raise("08006"), raise("57P01"), raise("57P03"), gone], false),
+    ];
+    for (bodies, of_the_log) in cases {
+        for body in bodies {
+            books.force(&trigger(&body)).await;
+            let refused = sessions::create(&books.ledger, &books.wish(&ada)).await.expect_err("cannot be logged");
+            let CreateRefused::Store(error) = refused else { panic!("{refused:?}") };
+            let unavailable = matches!(error, StoreError::Unavailable(_));
+            assert_eq!(matches!(error, StoreError::AuditUnavailable(_)), of_the_log, "{body}: {error:?}");
+            assert_eq!(unavailable, !of_the_log, "{body}: {error:?}");
+        }
+    }
+    assert_eq!(books.count("SELECT count(*) FROM sessions").await, 0);
+}
+
+/// Makes every INSERT into the log do this.
+fn trigger(body: &str) -> String {
+    format!(
+        "CREATE OR REPLACE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+            $f$ BEGIN {body}; RETURN NEW; END $f$;
+        CREATE OR REPLACE TRIGGER trouble BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION trouble()"
+    )
+}
+
 #[tokio::test]
 async fn ending_goes_on_without_the_log_and_the_event_follows() {
     let books = Books::open().await;

@@ -59,6 +59,24 @@ async fn the_answer_names_the_intent_of_each_role_and_connections_are_noted() {
 }
 
 #[tokio::test]
+async fn an_end_is_asked_for_with_the_highest_generation_that_the_target_knows() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (live, _) = books.ready(&ada, &agent).await;
+    let (ending, _) = books.ready(&ada, &agent).await;
+    books.revoke(&ada, ending.id).await;
+    // What a target says after the ledger was restored from an older copy.
+    let ahead = |id| ObservedRole { generation: 9, ..role(id, RoleState::Minted) };
+    let answer = report(&books, &agent, look(vec![ahead(live.id), ahead(ending.id)])).await;
+    let intent = |id| answer.intents.iter().find(|intent| intent.session_id == id).expect("is answered");
+    assert_eq!((intent(ending.id).desired, intent(ending.id).generation), (Desired::Absent, 9));
+    assert_eq!((intent(live.id).desired, intent(live.id).generation), (Desired::Present, 2), "no way to mint anew");
+    let lost = ObservedRole { armed: false, ..ahead(live.id) };
+    let answer = report(&books, &agent, look(vec![lost])).await;
+    assert_eq!((answer.intents[0].desired, answer.intents[0].generation), (Desired::Absent, 9), "just decided");
+}
+
+#[tokio::test]
 async fn a_role_that_is_armed_though_it_is_proven_gone_is_ended_again_and_told_once() {
     let books = Books::open().await;
     let agent = books.agent("a1").await;

@@ -73,6 +73,39 @@ async fn a_create_that_cannot_be_served_says_why_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_target_whose_clock_is_off_gets_no_new_sessions() {
+    let books = Books::open().await;
+    let (_agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    for (skew_ms, seconds) in [(30_001, 30), (-3_600_000, -3600)] {
+        books.force(&format!("UPDATE targets SET clock_skew_ms = {skew_ms}")).await;
+        let refused = sessions::create(&books.ledger, &books.wish(&ada)).await.expect_err("is refused");
+        assert!(matches!(refused, CreateRefused::ClockSkew(found) if found == seconds), "{refused:?}");
+    }
+    for skew_ms in ["30000", "-30000", "NULL"] {
+        books.force(&format!("UPDATE targets SET clock_skew_ms = {skew_ms}")).await;
+        books.create(&ada).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_ends_while_its_request_is_under_way_makes_no_session() {
+    let books = Books::open().await;
+    let _agent = books.agent("a1").await;
+    for (name, end) in [
+        ("ada", "UPDATE tokens SET revoked_at = now() WHERE revoked_at IS NULL AND 'requester' = ANY (scopes)"),
+        ("bob", "UPDATE tokens SET created_at = now() - interval '2 h', expires_at = now() - interval '1 h'"),
+        ("eve", "UPDATE actors SET disabled_at = now() WHERE name = 'eve'"),
+    ] {
+        // Its token was good when the door looked at it.
+        let caller = books.person(name).await;
+        books.force(end).await;
+        let refused = sessions::create(&books.ledger, &books.wish(&caller)).await.expect_err("is refused");
+        assert!(matches!(refused, CreateRefused::TokenEnded), "{name}: {refused:?}");
+    }
+    assert_eq!(books.count("SELECT count(*) FROM sessions").await, 0);
+}
+
+#[tokio::test]
 async fn only_the_requester_and_those_who_see_all_find_a_session() {
     let books = Books::open().await;
     let (_agent, ada, bob) = (books.agent("a1").await, books.person("ada").await, books.person("bob").await);
@@ -248,6 +281,28 @@ async fn an_extension_moves_the_end_when_the_target_has_moved_it_and_never_past_
     assert_eq!(books.count(told).await, 2, "the log has the end as it is, not as the agent said");
     books.revoke(&ada, session.id).await;
     assert!(matches!(extend(ask(60, 120)).await, ExtendOutcome::Ended));
+}
+
+/// Between the wish and the agent that takes it up there may be minutes; they are no gift.
+#[tokio::test]
+async fn an_extension_counts_from_when_it_was_asked_for() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (session, _) = books.ready(&ada, &agent).await;
+    let minutes = |minutes| Ttl::from_minutes(minutes).expect("is a ttl");
+    let (ttl, ceiling) = (minutes(60), minutes(240));
+    let wish = ExtendRequest { id: session.id, viewer: Viewer::All, ttl, ceiling, note: None };
+    let asked = sessions::extend(&books.ledger, Origin::actor("ada", request()), &wish).await.expect("answers");
+    assert!(matches!(asked, ExtendOutcome::Asked(_)));
+    books.force("UPDATE jobs SET created_at = created_at - interval '20 minutes' WHERE kind = 'extend'").await;
+    let lease = books.claim_one(&agent).await;
+    let Job::ExtendSession(job) = &lease.job else { panic!("{lease:?}") };
+    assert!((2390..=2400).contains(&job.ttl_seconds), "what is left of the hour: {}", job.ttl_seconds);
+    let greedy = minted_now() + Duration::from_secs(3600);
+    assert_eq!(books.result(&agent, &lease, JobOutcome::Extended { expires_at: greedy }).await, TAKEN);
+    let end = books.find(session.id).await.expires_at.expect("is ready");
+    let left = end.duration_since(minted_now()).as_secs();
+    assert!((2300..=2402).contains(&left), "{left} s from now");
 }
 
 const JOBS: &str = "SELECT count(*) FROM jobs";

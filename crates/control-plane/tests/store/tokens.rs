@@ -6,6 +6,7 @@ use gk_control_plane::store::actors::{self, ActorKind, ActorSpec};
 use gk_control_plane::store::tokens::{self, Authentication, NewToken};
 use gk_control_plane::store::{Origin, agents, packs, status, targets};
 use gk_shared::secret::BearerToken;
+use gk_shared::wire::agent::TargetPack;
 use gk_shared::wire::token::Scope;
 
 use crate::support::{Books, health, heartbeat, request};
@@ -91,4 +92,27 @@ async fn the_catalog_shows_what_agents_reported_and_refuses_targets_that_are_not
     assert!(listed.len() == 1 && listed[0].online);
     let status = status::status(&books.ledger, "1").await.expect("answers");
     assert_eq!((status.agents_online, status.targets_total, status.targets_reachable), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn of_two_versions_of_a_pack_sessions_get_the_newer_one_by_number_that_can_be_used() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let pack = |version: &str, fault: Option<&str>| TargetPack {
+        name: "app_read".into(),
+        version: version.into(),
+        digest: "a".repeat(64),
+        fault: fault.map(ToOwned::to_owned),
+    };
+    for (packs, chosen) in [
+        (vec![pack("pg-1.9.0", None), pack("pg-1.10.0", None)], "pg-1.10.0"),
+        (vec![pack("pg-1.10.0", None), pack("pg-1.9.0", None)], "pg-1.10.0"),
+        (vec![pack("pg-1.10.0", Some("it reaches a superuser")), pack("pg-1.9.0", None)], "pg-1.9.0"),
+        (vec![pack("pg-2.0.0", None), pack("pg-1.10.11", None)], "pg-2.0.0"),
+    ] {
+        let mut report = heartbeat();
+        report.targets[0].packs = packs;
+        agents::heartbeat(&books.ledger, &agent, &report, "1").await.expect("answers");
+        assert_eq!(books.create(&ada).await.pack_version, chosen);
+    }
 }

@@ -12,11 +12,9 @@ use crate::http::auth::User;
 use crate::http::body::Body;
 use crate::http::problem::ApiError;
 use crate::plane::Plane;
-use crate::store::actors::{ActorKind, ActorSpec};
+use crate::store::actors::{self, ActorKind, ActorSpec};
 use crate::store::tokens::{self, NewToken};
 
-/// Words that stand for nobody in particular in the audit log.
-const RESERVED: [&str; 2] = ["system", "anonymous"];
 const DEFAULT_LIFE: u32 = 12 * 3600;
 
 /// How long a token shall work; its limits stand beside the type.
@@ -57,7 +55,7 @@ pub async fn create_token(
     user: User,
     Body(body): Body<CreateToken>,
 ) -> Result<(StatusCode, Json<CreatedToken>), ApiError> {
-    if RESERVED.contains(&body.actor.as_str()) {
+    if actors::is_reserved(&body.actor) {
         let detail = format!("`{}` is how the log names the control plane's own acts", body.actor);
         return Err(ApiError::new(ErrorCode::InvalidName, detail).hint("Choose another name for the actor."));
     }
