@@ -126,8 +126,8 @@ fn fault(mode: u32, owner: u32, me: u32, care: Care) -> Option<String> {
         return Some(format!("belongs to user {owner}, who could change it: chown it to user {me} or root"));
     }
     match care {
-        Care::Settings if mode & 0o002 != 0 => {
-            Some(format!("can be written by everyone (mode {mode:04o}): chmod o-w it"))
+        Care::Settings if mode & 0o022 != 0 => {
+            Some(format!("can be written by others (mode {mode:04o}): chmod go-w it"))
         }
         Care::Secret if mode & 0o027 != 0 => {
             Some(format!("can be read or written by others (mode {mode:04o}): chmod 0600 it"))
@@ -157,7 +157,8 @@ mod tests {
             (file(&dir, "empty", b" \n", 0o644), "is empty"),
             (file(&dir, "binary", b"\xff\xfe", 0o644), "is not UTF-8"),
             (file(&dir, "huge", &vec![b'#'; MAX_SETTINGS + 1], 0o644), "larger than"),
-            (file(&dir, "open", b"x = 1", 0o666), "chmod o-w"),
+            (file(&dir, "open", b"x = 1", 0o666), "chmod go-w"),
+            (file(&dir, "group", b"x = 1", 0o664), "chmod go-w"),
         ];
         for (path, says) in cases {
             let error = read_settings(&path).unwrap_err().to_string();

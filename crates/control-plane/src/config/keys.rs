@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use gk_shared::problem::ErrorCode;
+
 /// Something wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -15,6 +17,8 @@ pub struct Fault {
     pub key: String,
     /// What is wrong, and what would be right.
     pub message: String,
+    /// The stable word for it.
+    pub code: ErrorCode,
 }
 
 impl fmt::Display for Fault {
@@ -28,7 +32,11 @@ impl Fault {
     pub(crate) fn of_toml(key: &str, error: &toml::de::Error, text: &str) -> Self {
         let upto = error.span().map_or(0, |span| span.start.min(text.len()));
         let line = text.as_bytes()[..upto].iter().filter(|byte| **byte == b'\n').count() + 1;
-        Self { key: key.to_owned(), message: format!("line {line} is not TOML: {}", error.message()) }
+        Self {
+            key: key.to_owned(),
+            message: format!("line {line} is not TOML: {}", error.message()),
+            code: ErrorCode::ConfigInvalid,
+        }
     }
 }
 
@@ -38,7 +46,12 @@ pub(crate) struct Faults(pub(crate) Vec<Fault>);
 
 impl Faults {
     pub(crate) fn add(&mut self, key: impl Into<String>, message: impl fmt::Display) {
-        self.0.push(Fault { key: key.into(), message: message.to_string() });
+        self.add_as(ErrorCode::ConfigInvalid, key, message);
+    }
+
+    /// The same under another word than that for settings in general.
+    pub(crate) fn add_as(&mut self, code: ErrorCode, key: impl Into<String>, message: impl fmt::Display) {
+        self.0.push(Fault { key: key.into(), message: message.to_string(), code });
     }
 }
 

@@ -56,9 +56,13 @@ pub enum ConfigError {
 impl ConfigError {
     /// The stable word for this error.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
+    pub fn code(&self) -> ErrorCode {
         match self {
             Self::File(error) => error.code(),
+            // Who may have touched a file comes before what stands in it.
+            Self::Faults(faults) if faults.iter().any(|fault| fault.code == ErrorCode::UnsafeConfig) => {
+                ErrorCode::UnsafeConfig
+            }
             Self::Faults(_) => ErrorCode::ConfigInvalid,
         }
     }
@@ -211,7 +215,12 @@ fn ledger(mut keys: Keys, environment: Environment<'_>, faults: &mut Faults) -> 
 }
 
 fn secret(key: &str, file: &Path, faults: &mut Faults) -> Option<gk_shared::secret::FileSecret> {
-    keep(read_secret(file), key, faults)
+    keep_file(read_secret(file), key, faults)
+}
+
+/// What the file gave; if it cannot be used, a fault under the file's own word.
+fn keep_file<T>(result: Result<T, FileError>, key: &str, faults: &mut Faults) -> Option<T> {
+    result.map_err(|error| faults.add_as(error.code(), key, error)).ok()
 }
 
 fn keep<T, E: std::fmt::Display>(result: Result<T, E>, key: &str, faults: &mut Faults) -> Option<T> {
@@ -227,7 +236,7 @@ fn policy(keys: &mut Keys, ceiling: Ttl, environment: Environment<'_>, faults: &
         );
         return None;
     };
-    let text = keep(read_settings(&file), "policy_file", faults)?;
+    let text = keep_file(read_settings(&file), "policy_file", faults)?;
     let in_file = |fault: Fault| Fault { key: format!("{}: {}", file.display(), fault.key), ..fault };
     match Policy::parse(&text, ceiling) {
         Ok(policy) => Some(policy),

@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use gk_shared::problem::ErrorCode;
+
 use super::*;
 
 struct Home(tempfile::TempDir);
@@ -95,6 +97,21 @@ fn every_fault_names_its_key_and_never_a_secret() {
         }
         assert!(!found.contains("s3cret"), "{found}");
     }
+}
+
+#[test]
+fn a_file_that_others_may_write_is_unsafe_wherever_it_is_named() {
+    let home = Home::new();
+    let code = |text: &str| {
+        let text = text.replace("@/", &format!("{}/", home.0.path().display()));
+        PlaneConfig::parse(&text, &|_| None).unwrap_err().code()
+    };
+    home.file("open", "[[rule]]\n", 0o666);
+    let policy = "policy_file = '@/open'\n[ledger]\nurl_file = '@/url'\n";
+    assert_eq!(code(policy), ErrorCode::UnsafeConfig);
+    assert_eq!(code(&format!("colour = 'red'\n{policy}")), ErrorCode::UnsafeConfig, "whatever else is wrong");
+    assert_eq!(code("policy_file = '@/policy'\n[ledger]\nurl_file = '@/open'\n"), ErrorCode::UnsafeConfig);
+    assert_eq!(code("policy_file = '@/none'\n[ledger]\nurl_file = '@/url'\n"), ErrorCode::ConfigInvalid);
 }
 
 #[test]

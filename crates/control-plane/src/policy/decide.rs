@@ -97,7 +97,8 @@ impl Policy {
 
 impl Rule {
     fn permit(&self, ask: &Ask<'_>) -> Result<Permit, Denied> {
-        ask.ttl.check_limit(self.max_ttl, "this target")?;
+        let of = format!("this target (rule \"{}\" of the policy, role {})", self.name, ask.role);
+        ask.ttl.check_limit(self.max_ttl, &of)?;
         match (self.reason, ask.reason) {
             (ReasonRule::Required, None) => Err(ReasonError::Required.into()),
             (ReasonRule::Required | ReasonRule::Optional, _) => {
@@ -156,11 +157,17 @@ mod tests {
     #[test]
     fn a_denial_names_what_the_nearest_rule_wants() {
         let long = ask("dana", "pg-local", "app_read", "241m", Some("debug")).unwrap_err();
-        assert_eq!(long.to_string(), "241m is above the limit of 240m for this target");
+        assert_eq!(
+            long.to_string(),
+            "241m is above the limit of 240m for this target (rule \"dev-read\" of the policy, role app_read)"
+        );
         let silent = ask("dana", "pg-local", "app_read", "1h", None).unwrap_err();
         assert_eq!(silent, Denied::Reason(ReasonError::Required));
         let other = ask("eve", "pg-local", "app_read", "1h", Some("debug")).unwrap_err();
-        assert_eq!(other.to_string(), "60m is above the limit of 5m for this target");
+        assert_eq!(
+            other.to_string(),
+            "60m is above the limit of 5m for this target (rule \"short-without-words\" of the policy, role app_read)"
+        );
     }
 
     #[test]

@@ -70,7 +70,7 @@ async fn settings_that_cannot_be_used_stop_the_program_before_it_does_anything()
     refused(&run(&home.file("empty", "", 0o644), &check).await, "config_invalid", "is empty");
     refused(&run(&home.file("binary", b"\xff\xfe\x00", 0o644), &check).await, "config_invalid", "not UTF-8");
     refused(&run(&home.file("huge", vec![b'#'; 100 << 20], 0o644), &check).await, "config_invalid", "larger than");
-    refused(&run(&home.file("open", "x = 1", 0o666), &check).await, "unsafe_config", "chmod o-w");
+    refused(&run(&home.file("open", "x = 1", 0o666), &check).await, "unsafe_config", "chmod go-w");
     refused(
         &run(&home.settings(NOWHERE, "colour = 1\nlisten = '127.0.0.1:65536'"), &check).await,
         "config_invalid",
@@ -78,8 +78,11 @@ async fn settings_that_cannot_be_used_stop_the_program_before_it_does_anything()
     );
     let good = home.settings(NOWHERE, "");
     home.file("url", NOWHERE, 0o644);
-    refused(&run(&good, &check).await, "config_invalid", "ledger.url_file: ");
+    refused(&run(&good, &check).await, "unsafe_config", "ledger.url_file: ");
     home.file("url", format!("{NOWHERE}\n"), 0o600);
+    home.file("policy.toml", POLICY, 0o666);
+    refused(&run(&good, &check).await, "unsafe_config", "policy_file: ");
+    home.file("policy.toml", POLICY, 0o644);
     let fine = run(&good, &check).await;
     assert_eq!(
         String::from_utf8_lossy(&fine.stdout),
@@ -131,6 +134,8 @@ async fn a_new_ledger_is_migrated_given_an_admin_and_served_until_a_signal() {
     assert!(String::from_utf8_lossy(&again.stdout).starts_with("nothing to do"));
 
     let token_file = home.path("admin.token");
+    let reserved = ["admin-token", "--name", "system", "--out", token_file.to_str().unwrap()];
+    refused(&run(&config, &reserved).await, "invalid_name", "choose another name");
     let make = ["admin-token", "--name", "ada", "--out", token_file.to_str().unwrap()];
     assert!(run(&config, &make).await.status.success());
     assert_eq!(std::fs::metadata(&token_file).unwrap().permissions().mode() & 0o777, 0o600);
