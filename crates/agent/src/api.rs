@@ -3,6 +3,8 @@
 //! Always holds: no redirect is followed (the token stays here), every call has a time-out, and a job that this build
 //! cannot read is told apart from the ones it can, so that a newer control plane never stops an older agent.
 
+mod look;
+
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::{AgentConfig, PlaneUrl, TokenSource};
+
+pub use look::Sight;
 
 /// How long the control plane may take over what it need not wait for.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{ApiError, PlaneClient};
-use crate::config::{AgentConfig, TargetConfig};
+use crate::config::AgentConfig;
 use crate::heartbeat::Vitals;
 pub use crate::metrics::Metrics;
 use crate::provider::postgres::PostgresTarget;
@@ -70,7 +70,12 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
         let listener = TcpListener::bind(address).await.map_err(|source| AgentError::Listen { address, source })?;
         tasks.spawn(http::serve(listener, Arc::clone(&vitals), Arc::clone(&metrics), stop.clone()));
     }
-    let targets: Arc<BTreeMap<TargetName, Arc<Target>>> = Arc::new(config.targets.into_iter().map(named).collect());
+    let providers: Vec<_> = config.targets.into_iter().map(|target| Arc::new(PostgresTarget::new(target))).collect();
+    for provider in &providers {
+        let (provider, stop) = (Arc::clone(provider), stop.clone());
+        tasks.spawn(async move { provider.warn_of_refused_iterations(stop).await });
+    }
+    let targets: Arc<BTreeMap<TargetName, Arc<Target>>> = Arc::new(providers.into_iter().map(named).collect());
     tracing::info!(control_plane = %config.control_plane, targets = ?targets.keys().collect::<Vec<_>>(), "agent runs");
     tasks.spawn(heartbeat::run(Arc::clone(&api), Arc::clone(&targets), Arc::clone(&metrics), vitals, stop.clone()));
     for target in targets.values() {
@@ -86,10 +91,10 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
     Ok(())
 }
 
-fn named(config: TargetConfig) -> (TargetName, Arc<Target>) {
+fn named(provider: Arc<PostgresTarget>) -> (TargetName, Arc<Target>) {
+    let config = provider.config();
     let name = config.name.clone();
     let address =
         Address { host: config.advertise_host.clone(), port: config.advertise_port, database: config.database.clone() };
-    let provider = Arc::new(PostgresTarget::new(config));
     (name.clone(), Arc::new(Target::new(name, address, provider)))
 }

@@ -116,6 +116,7 @@ impl Target {
                 | Failure::ForeignRole
                 | Failure::RoleReplaced
                 | Failure::HelpersMissing
+                | Failure::OverLimit(_)
                 | Failure::Refused,
             ) => self.circuit.close(),
         }

@@ -97,8 +97,8 @@ async fn the_steps_of_the_page_give_a_session_that_reads_and_cannot_write(versio
     let [check, doctor, run] = page.commands::<3>(4);
     step(&room, check).await;
     let doctor = room.sh(doctor).await;
-    // It may advise more than a session needs; what one needs has to be there.
-    assert!([0, 10].contains(&doctor.code), "{doctor:?}");
+    // It may advise more than a session needs; a set-up as on the page has nothing to mend.
+    assert_eq!(doctor.code, 0, "{}", doctor.stdout);
     for needed in ["reachable", "helpers", "owner", "agent", "packs", "reach"] {
         let fine = |line: &str| line.split_whitespace().take(3).eq(["ok", "shop", needed]);
         assert!(doctor.stdout.lines().any(fine), "{needed} in\n{}", doctor.stdout);

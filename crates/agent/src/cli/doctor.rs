@@ -4,15 +4,16 @@ use std::io::Write as _;
 
 use gk_shared::exit::ExitCode;
 
-use super::{Failed, Outcome};
+use super::{DoctorArgs, Failed, Outcome};
 use crate::config::AgentConfig;
-use crate::doctor::{Check, examine};
+use crate::doctor::{Check, Verdict, examine};
 
-pub(super) async fn doctor(config: AgentConfig, json: bool) -> Outcome {
+pub(super) async fn doctor(config: AgentConfig, args: &DoctorArgs) -> Outcome {
     let checks = examine(&config).await.map_err(|error| Failed::new(ExitCode::Failure, error))?;
-    let well = checks.iter().all(|check| check.ok);
+    let counts = |check: &Check| check.verdict == Verdict::Fix || (args.strict && !check.is_well());
+    let well = !checks.iter().any(counts);
     let mut out = std::io::stdout().lock();
-    if json {
+    if args.json {
         let report = serde_json::json!({"schema": "gk.agent_doctor.v1", "ok": well, "checks": checks});
         writeln!(out, "{report}")?;
     } else {
@@ -24,12 +25,14 @@ pub(super) async fn doctor(config: AgentConfig, json: bool) -> Outcome {
 }
 
 fn line(check: &Check) -> String {
-    let mark = if check.ok { "ok " } else { "FIX" };
+    let (mark, word) = match check.verdict {
+        Verdict::Well => ("ok ", ""),
+        Verdict::Advice => ("tip", "better"),
+        Verdict::Fix => ("FIX", "mend"),
+    };
     let mut text = format!("{mark} {:<14} {:<22} {}\n", check.subject, check.name, check.detail);
-    if !check.ok && !check.mend.is_empty() {
-        text.push_str("    mend: ");
-        text.push_str(&check.mend);
-        text.push('\n');
+    if !check.is_well() && !check.mend.is_empty() {
+        text += &format!("    {word}: {}\n", check.mend);
     }
     text
 }

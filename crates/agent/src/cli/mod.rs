@@ -38,7 +38,7 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look for what is missing on targets and control plane, and print the SQL that mends it.
+    /// Look for what is missing on targets and control plane, and print the SQL that mends it; changes nothing.
     Doctor(DoctorArgs),
     /// Ask the running agent whether it is well; for containers.
     Healthcheck(HealthArgs),
@@ -64,6 +64,9 @@ struct DoctorArgs {
     /// One JSON object instead of lines.
     #[arg(long)]
     json: bool,
+    /// Exit with 10 on advice, too, and not only on what has to be mended.
+    #[arg(long)]
+    strict: bool,
 }
 
 #[derive(Debug, Args)]
@@ -128,7 +131,7 @@ async fn dispatch(cli: Cli, environment: &Environment) -> Outcome {
             run::run(load()?).await
         }
         Command::Config(ConfigCommand::Check) => check::check(&load()?),
-        Command::Doctor(args) => doctor::doctor(load()?, args.json).await,
+        Command::Doctor(args) => doctor::doctor(load()?, &args).await,
         Command::Healthcheck(args) => healthcheck::healthcheck(&load()?, args.ready).await,
         Command::Bootstrap(args) => bootstrap::bootstrap(args).await,
     }

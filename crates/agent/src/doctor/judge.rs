@@ -3,8 +3,8 @@
 use gk_shared::wire::agent::TargetPack;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Beat, Check, now};
-use crate::api::ApiError;
+use super::{Check, Verdict, now};
+use crate::api::{ApiError, Sight};
 use crate::bootstrap::{HELPERS_VERSION, RolePack, packs as our_packs};
 use crate::config::TargetConfig;
 use crate::provider::{Failure, ProviderError};
@@ -13,6 +13,17 @@ use crate::provider::{Failure, ProviderError};
 pub(super) const BOOTSTRAP: &str = "gk-agent bootstrap --print | psql \"postgresql://DBA@HOST/DATABASE\"";
 /// Times that people compare should not differ by more.
 const MOST_SKEW: SignedDuration = SignedDuration::from_secs(5);
+/// Checks of the helpers on what the server leaves open beside Gatekeeper: a DBA decides, and nothing breaks before.
+/// `signal` needs a superuser's grant, which a DBA on a managed server may not get.
+const ADVISED: [&str; 7] = [
+    "signal",
+    "createrole",
+    "prepared_transactions",
+    "public_create",
+    "public_temp",
+    "public_connect",
+    "open_definers",
+];
 
 pub(super) fn unreachable(target: &TargetConfig, error: &ProviderError) -> Check {
     let mend = match error.failure() {
@@ -24,6 +35,7 @@ pub(super) fn unreachable(target: &TargetConfig, error: &ProviderError) -> Check
         | Failure::PackRefused
         | Failure::ForeignRole
         | Failure::RoleReplaced
+        | Failure::OverLimit(_)
         | Failure::Refused => format!(
             "check host, port, database, user and password_file of target {}, and pg_hba.conf for {}",
             target.name, target.user
@@ -76,24 +88,41 @@ pub(super) fn skew(target: &str, theirs: Timestamp, ours: Timestamp) -> Check {
     Check::finding(target, "clock_skew", text, mend)
 }
 
-pub(super) fn plane(url: &str, beat: Beat, checks: &mut Vec<Check>) {
+/// What the helpers say of the target. Some of it would be better otherwise, and sessions are sound all the same.
+pub(super) fn helpers_say(target: &str, found: Check) -> Check {
+    let advised = found.verdict == Verdict::Fix && ADVISED.contains(&found.name.as_str());
+    let verdict = if advised { Verdict::Advice } else { found.verdict };
+    Check { subject: target.to_owned(), verdict, ..found }
+}
+
+/// Whether sessions can be made with verifiers as this agent makes them.
+pub(super) fn iterations(config: &TargetConfig, refused: Result<Option<String>, ProviderError>) -> Check {
+    const NAME: &str = "scram_iterations";
+    let (target, rounds) = (config.name.as_str(), config.scram_iterations);
+    match refused {
+        Ok(None) => Check::well(target, NAME, format!("the target takes verifiers of {rounds} rounds")),
+        Ok(Some(why)) => {
+            let mend = format!(
+                "set scram_iterations as said, or on the target: \
+                 SET ROLE gk_owner; UPDATE gk.setting SET value = {rounds} WHERE name = 'min_iterations';"
+            );
+            Check::finding(target, NAME, format!("it is {rounds}: {why}"), mend)
+        }
+        Err(error) => Check::finding(target, NAME, error.to_string(), BOOTSTRAP),
+    }
+}
+
+pub(super) fn plane(url: &str, sight: Result<Sight, ApiError>, checks: &mut Vec<Check>) {
     const PLANE: &str = "control plane";
-    match beat {
-        Ok(answer) => {
-            checks.push(Check::well(PLANE, "reachable", format!("{url}, version {}", answer.version)));
-            checks.push(Check { name: "clock_skew".to_owned(), ..skew(PLANE, answer.ledger_time, now()) });
-            for target in &answer.refused_targets {
-                let text = format!("this agent may not serve {target}");
-                checks.push(Check::finding(PLANE, "targets", text, format!("gk agent enroll NAME --target {target}")));
-            }
+    match sight {
+        Ok(sight) => {
+            checks.push(Check::well(PLANE, "reachable", format!("{url}, version {}", sight.version)));
+            checks.push(Check::well(PLANE, "token", "it takes this agent's token"));
+            checks.extend(sight.time.map(|time| skew(PLANE, time, now())));
         }
         Err(ApiError::Refused(problem)) => {
-            checks.push(Check::finding(
-                PLANE,
-                "reachable",
-                format!("{url}: {} ({})", problem.detail, problem.code),
-                problem.hint,
-            ));
+            let text = format!("{url}: {} ({})", problem.detail, problem.code);
+            checks.push(Check::finding(PLANE, "reachable", text, problem.hint));
         }
         Err(error @ (ApiError::Unreachable(_) | ApiError::Malformed(_))) => {
             let mend = "start it, or correct control_plane in the agent's configuration";
@@ -115,26 +144,39 @@ mod tests {
     fn a_pack_that_is_missing_altered_or_faulty_is_a_finding() {
         let ours = &our_packs()[0];
         let good = there(ours);
-        assert!(pack("t", ours, std::slice::from_ref(&good)).ok);
+        assert!(pack("t", ours, std::slice::from_ref(&good)).is_well());
         let altered = TargetPack { digest: "sha256:00".to_owned(), ..good.clone() };
         let faulty = TargetPack { fault: Some("it reaches pg_read_all_data".to_owned()), ..good };
         for bad in [vec![], vec![altered], vec![faulty]] {
             let check = pack("t", ours, &bad);
-            assert!(!check.ok && !check.mend.is_empty(), "{check:?}");
+            assert!(check.verdict == Verdict::Fix && !check.mend.is_empty(), "{check:?}");
         }
     }
 
     #[test]
     fn a_clock_far_from_ours_is_a_finding_either_way() {
         let at = |second| Timestamp::from_second(second).expect("in range");
-        assert!(skew("t", at(100), at(103)).ok);
-        assert!(!skew("t", at(100), at(110)).ok);
-        assert!(!skew("t", at(110), at(100)).ok);
+        assert!(skew("t", at(100), at(103)).is_well());
+        assert!(!skew("t", at(100), at(110)).is_well());
+        assert!(!skew("t", at(110), at(100)).is_well());
     }
 
     #[test]
     fn other_helpers_are_mended_by_a_bootstrap() {
-        assert!(helpers("t", HELPERS_VERSION).ok);
+        assert!(helpers("t", HELPERS_VERSION).is_well());
         assert!(helpers("t", "pg-9.9.9").mend.contains("bootstrap --print"));
+    }
+
+    #[test]
+    fn what_a_dba_may_leave_as_it_is_is_advice_and_a_hole_is_not() {
+        let said = |name: &str, ok: bool| {
+            let found = if ok { Check::well("", name, "") } else { Check::finding("", name, "seen", "mend") };
+            helpers_say("t", found).verdict
+        };
+        assert_eq!(said("public_connect", false), Verdict::Advice);
+        assert_eq!(said("signal", false), Verdict::Advice);
+        assert_eq!(said("public_connect", true), Verdict::Well);
+        assert_eq!(said("pg_hba", false), Verdict::Fix);
+        assert_eq!(said("owner", false), Verdict::Fix);
     }
 }

@@ -25,8 +25,19 @@ pub enum Failure {
     RoleReplaced,
     /// The helpers are not there, are of another version, or may not be called.
     HelpersMissing,
+    /// More was asked for than the role pack allows on the target.
+    OverLimit(Limit),
     /// The target refused the request as it is.
     Refused,
+}
+
+/// What a role pack limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// Connections at once.
+    Connections,
+    /// How long a session lives.
+    Time,
 }
 
 impl Failure {
@@ -41,6 +52,7 @@ impl Failure {
             | Self::ForeignRole
             | Self::RoleReplaced
             | Self::HelpersMissing
+            | Self::OverLimit(_)
             | Self::Refused => false,
         }
     }
@@ -56,6 +68,8 @@ impl Failure {
             Self::ForeignRole => Some(ErrorCode::ForeignRole),
             Self::RoleReplaced => Some(ErrorCode::RoleReplaced),
             Self::HelpersMissing => Some(ErrorCode::HelpersMissing),
+            Self::OverLimit(Limit::Connections) => Some(ErrorCode::InvalidRequest),
+            Self::OverLimit(Limit::Time) => Some(ErrorCode::InvalidTtl),
             Self::Refused => Some(ErrorCode::MintFailed),
         }
     }

@@ -18,7 +18,7 @@ use gk_shared::wire::agent::{ObservedRole, TargetPack};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-pub use error::{Failure, ProviderError};
+pub use error::{Failure, Limit, ProviderError};
 
 /// What a provider's call gives.
 pub type Work<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;

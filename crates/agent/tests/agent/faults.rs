@@ -30,8 +30,15 @@ async fn each_refusal_of_a_mint_has_its_code() {
     unknown.role = "app_root".parse().unwrap();
     assert_eq!(refusal(&plane, &Job::CreateSession(unknown)).await.code, "pack_refused");
 
-    let error = refusal(&plane, &Session::new().create(86_400)).await;
-    assert_eq!((error.code.as_str(), error.retryable), ("mint_failed", false), "{}", error.message);
+    let error = refusal(&plane, &Session::new().create(86_401)).await;
+    assert_eq!((error.code.as_str(), error.retryable), ("invalid_ttl", false), "{}", error.message);
+    assert!(error.message.contains("the role allows at most"), "{}", error.message);
+
+    let Job::CreateSession(mut many) = Session::new().create(600) else { unreachable!("a create job") };
+    many.max_connections = Some(5000);
+    let error = refusal(&plane, &Job::CreateSession(many)).await;
+    assert_eq!((error.code.as_str(), error.retryable), ("invalid_request", false), "{}", error.message);
+    assert!(error.message.contains("connections at once") && error.message.contains("--max-connections"), "{error:?}");
 
     let Job::CreateSession(mut weak) = Session::new().create(600) else { unreachable!("a create job") };
     weak.recipient_public_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned();

@@ -14,7 +14,9 @@ macro_rules! on_both_lines {
     };
 }
 
+mod busy;
 mod canary;
+mod doctor;
 mod expiry;
 mod faults;
 mod lab;

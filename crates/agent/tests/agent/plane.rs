@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use gk_shared::ids::SessionId;
 use gk_shared::names::TargetName;
 use gk_shared::problem::{ErrorCode, Problem};
@@ -53,6 +53,9 @@ impl Script {
     }
 }
 
+/// The lease of every job.
+const LEASE_TOKEN: &str = "00ff";
+
 /// The plane; it ends with this value.
 pub(crate) struct Plane {
     pub(crate) address: String,
@@ -86,6 +89,7 @@ impl Plane {
             .route("/v1/agent/jobs/{id}/complete", post(complete))
             .route("/v1/agent/heartbeat", post(heartbeat))
             .route("/v1/agent/observe", post(observe))
+            .route("/v1/readyz", get(async || Json(json!({ "status": "ok", "version": "0.0.0" }))))
             .layer(axum::middleware::from_fn_with_state(shared.clone(), gate))
             .with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -107,7 +111,7 @@ impl Plane {
     pub(crate) fn queue_raw(&self, job: &Value, generation: i64, create: bool) {
         let mut script = self.script();
         let leased = json!({
-            "job": job, "leaseToken": "00ff", "leaseMs": script.lease_ms, "generation": generation, "attempt": 1
+            "job": job, "leaseToken": LEASE_TOKEN, "leaseMs": script.lease_ms, "generation": generation, "attempt": 1
         });
         let queue = if create { &mut script.create } else { &mut script.revoke };
         queue.push_back(leased);
@@ -134,7 +138,7 @@ async fn gate(State(shared): State<Shared>, request: axum::extract::Request, nex
     if shared.script.lock().unwrap().down {
         return problem(ErrorCode::LedgerUnavailable);
     }
-    if !authorised {
+    if !authorised && request.uri().path() != "/v1/readyz" {
         return problem(ErrorCode::TokenInvalid);
     }
     if let Some(id) = request.headers().get("x-request-id").and_then(|value| value.to_str().ok()) {
@@ -179,10 +183,10 @@ fn take(script: &mut Script, claim: &ClaimJobs) -> Vec<Value> {
     jobs
 }
 
-async fn renew(State(shared): State<Shared>, Path(id): Path<String>, Json(_): Json<RenewJob>) -> Response {
+async fn renew(State(shared): State<Shared>, Path(id): Path<String>, Json(asked): Json<RenewJob>) -> Response {
     let mut script = shared.script.lock().unwrap();
     script.renewals += 1;
-    if script.stolen.contains(&id) {
+    if asked.lease_token != LEASE_TOKEN || script.stolen.contains(&id) {
         return problem(ErrorCode::StaleLease);
     }
     Json(RenewedJob { lease_ms: script.lease_ms }).into_response()

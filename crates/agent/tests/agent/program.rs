@@ -25,6 +25,18 @@ impl Program {
     pub(crate) async fn run(plane: &Plane, pg: &TestPg) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = write_config(dir.path(), plane, pg);
+        Self::start(dir, &config, plane).await
+    }
+
+    /// The same with this configuration.
+    pub(crate) async fn with(plane: &Plane, pg: &TestPg, text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = write_config(dir.path(), plane, pg);
+        fs::write(&config, text).unwrap();
+        Self::start(dir, &config, plane).await
+    }
+
+    async fn start(dir: tempfile::TempDir, config: &Path, plane: &Plane) -> Self {
         let log = dir.path().join("log");
         let child = agent(&["--config", config.to_str().unwrap(), "run"])
             .env("GK_LOG", "trace")
@@ -37,6 +49,15 @@ impl Program {
         })
         .await;
         program
+    }
+
+    /// Waits until its log says this.
+    pub(crate) async fn logs(&self, text: &str) {
+        eventually(SOON, text, async || {
+            let log = fs::read_to_string(&self.log).unwrap();
+            if log.contains(text) { Ok(()) } else { Err(log) }
+        })
+        .await;
     }
 
     fn pid(&self) -> Pid {
@@ -82,7 +103,7 @@ fn secret(dir: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
-fn write_config(dir: &Path, plane: &Plane, pg: &TestPg) -> PathBuf {
+pub(crate) fn write_config(dir: &Path, plane: &Plane, pg: &TestPg) -> PathBuf {
     secret(dir, "token", token().expose());
     secret(dir, "password", AGENT_PASSWORD);
     let text = format!(
@@ -97,11 +118,11 @@ fn write_config(dir: &Path, plane: &Plane, pg: &TestPg) -> PathBuf {
     path
 }
 
-fn output(arguments: &[&str]) -> Output {
+pub(crate) fn output(arguments: &[&str]) -> Output {
     agent(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -146,38 +167,6 @@ async fn a_bootstrap_is_applied_and_repeated_with_a_dsn_file() {
     let refused = output(&arguments);
     assert_eq!(refused.status.code(), Some(2));
     assert!(text(&refused.stderr).contains("chmod 0600"), "{}", text(&refused.stderr));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_doctor_names_what_is_missing_and_the_sql_that_mends_it() {
-    let (pg, plane) = (target(Version::From16).await, Plane::start().await);
-    let dir = tempfile::tempdir().unwrap();
-    let config = write_config(dir.path(), &plane, &pg);
-    let config = config.to_str().unwrap();
-    let admin = pg.superuser("app").await;
-    admin.batch_execute("REVOKE pg_signal_backend FROM gk_owner").await.unwrap();
-    admin
-        .batch_execute("SELECT gk.pack_enable('app_write', version, false) FROM gk.packs() WHERE name = 'app_write'")
-        .await
-        .unwrap();
-
-    let found = output(&["--config", config, "doctor", "--json"]);
-    assert_eq!(found.status.code(), Some(10), "{}", text(&found.stderr));
-    let report: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
-    let check = |name: &str| report["checks"].as_array().unwrap().iter().find(|c| c["check"] == name).unwrap().clone();
-    assert_eq!(check("helpers_version")["ok"], true);
-    assert_eq!(check("pack_app_read")["ok"], true);
-    assert_eq!(check("pack_app_write")["ok"], false);
-    assert_eq!(check("signal")["mend"], "GRANT pg_signal_backend TO gk_owner;");
-
-    let lines = text(&output(&["--config", config, "doctor"]).stdout);
-    assert!(lines.contains("mend: GRANT pg_signal_backend TO gk_owner;"), "{lines}");
-
-    plane.script().down = true;
-    admin.batch_execute("DROP SCHEMA gk CASCADE").await.unwrap();
-    let lines = text(&output(&["--config", config, "doctor"]).stdout);
-    assert!(lines.contains("gk-agent bootstrap --print"), "{lines}");
-    assert!(lines.lines().any(|line| line.starts_with("FIX control plane")), "{lines}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

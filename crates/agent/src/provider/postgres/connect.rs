@@ -27,11 +27,17 @@ const DEADMAN_SETTINGS: &str = "-c synchronous_commit=on -c statement_timeout=0 
                                 -c idle_in_transaction_session_timeout=0 -c client_connection_check_interval=0 \
                                 -c client_min_messages=error -c datestyle=ISO";
 
+/// What the server refuses, the doctor cannot do by mistake.
+const LOOK_SETTINGS: &str = "-c default_transaction_read_only=on -c statement_timeout=10000 -c lock_timeout=3000 \
+                             -c idle_in_transaction_session_timeout=10000 -c client_min_messages=warning -c datestyle=ISO";
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// Calls of helpers.
     Helpers,
+    /// Calls of those that only read.
+    Look,
     /// `CALL gk.deadman(…)`.
     Deadman,
 }
@@ -46,13 +52,13 @@ pub(super) struct Pools {
 }
 
 impl Pools {
-    pub(super) fn new(target: &TargetConfig) -> Self {
-        Self { work: pool(target, WORK_CONNECTIONS), urgent: pool(target, URGENT_CONNECTIONS) }
+    pub(super) fn new(target: &TargetConfig, purpose: Purpose) -> Self {
+        Self { work: pool(target, WORK_CONNECTIONS, purpose), urgent: pool(target, URGENT_CONNECTIONS, purpose) }
     }
 }
 
-fn pool(target: &TargetConfig, size: usize) -> Pool {
-    let config = settings(target, &target.database, Purpose::Helpers);
+fn pool(target: &TargetConfig, size: usize, purpose: Purpose) -> Pool {
+    let config = settings(target, &target.database, purpose);
     let manager =
         Manager::from_config(config, target.tls.connector(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)
@@ -70,6 +76,7 @@ fn settings(target: &TargetConfig, database: &str, purpose: Purpose) -> tokio_po
     let mut config = tokio_postgres::Config::new();
     let options = match purpose {
         Purpose::Helpers => SETTINGS,
+        Purpose::Look => LOOK_SETTINGS,
         Purpose::Deadman => DEADMAN_SETTINGS,
     };
     config

@@ -1,7 +1,7 @@
 //! What the helpers themselves say of the target: `gk.doctor()`.
 
 use super::{PostgresTarget, query};
-use crate::doctor::Check;
+use crate::doctor::{Check, Verdict};
 use crate::provider::error::ProviderError;
 
 const SQL: &str = "-- provider::doctor\nSELECT check_name, ok, detail, mend FROM gk.doctor()";
@@ -15,7 +15,7 @@ impl PostgresTarget {
             checks.push(Check {
                 subject: String::new(),
                 name: row.try_get("check_name")?,
-                ok: row.try_get("ok")?,
+                verdict: if row.try_get("ok")? { Verdict::Well } else { Verdict::Fix },
                 detail: row.try_get("detail")?,
                 mend: row.try_get("mend")?,
             });

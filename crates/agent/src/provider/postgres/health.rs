@@ -12,11 +12,25 @@ use crate::provider::error::ProviderError;
 
 const ABOUT: &str = "-- provider::health\n\
     SELECT split_part(current_setting('server_version'), ' ', 1), gk.version(), gk.clock()";
+/// `gk.clock` moves the mark below which the target's clock never goes back; who only looks must not.
+const ABOUT_READ_ONLY: &str = "-- provider::look\n\
+    SELECT split_part(current_setting('server_version'), ' ', 1), gk.version(), clock_timestamp()";
 const PACKS: &str = "-- provider::health packs\nSELECT name, version, digest, enabled, fault FROM gk.packs()";
 
 pub(super) async fn health(target: &PostgresTarget) -> Result<Health, ProviderError> {
+    ask(target, ABOUT).await
+}
+
+impl PostgresTarget {
+    /// The same, and nothing is written there.
+    pub(crate) async fn look(&self) -> Result<Health, ProviderError> {
+        ask(self, ABOUT_READ_ONLY).await
+    }
+}
+
+async fn ask(target: &PostgresTarget, about: &str) -> Result<Health, ProviderError> {
     let client = target.pools.urgent.get().await?;
-    let (about, packs) = join(query(&client, ABOUT, &[]), query(&client, PACKS, &[])).await;
+    let (about, packs) = join(query(&client, about, &[]), query(&client, PACKS, &[])).await;
     let about = one(about?)?;
     let at = about.try_get(2)?;
     target.clock.learn(at, Instant::now());

@@ -7,8 +7,10 @@ mod end;
 mod extend;
 mod guard;
 mod health;
+mod limits;
 mod mint;
 mod observe;
+mod probe;
 mod retry;
 pub mod scram;
 pub(crate) mod sqlstate;
@@ -51,7 +53,16 @@ impl PostgresTarget {
     /// A target; nothing is connected before it is used.
     #[must_use]
     pub fn new(config: TargetConfig) -> Self {
-        let pools = connect::Pools::new(&config);
+        Self::with(config, connect::Purpose::Helpers)
+    }
+
+    /// A target that is only looked at: its server refuses every write of ours.
+    pub(crate) fn to_look_at(config: TargetConfig) -> Self {
+        Self::with(config, connect::Purpose::Look)
+    }
+
+    fn with(config: TargetConfig, purpose: connect::Purpose) -> Self {
+        let pools = connect::Pools::new(&config, purpose);
         Self { config, pools, clock: TargetClock::default() }
     }
 
@@ -164,6 +175,7 @@ fn not_about_packs(error: ProviderError) -> ProviderError {
         | Failure::ForeignRole
         | Failure::RoleReplaced
         | Failure::HelpersMissing
+        | Failure::OverLimit(_)
         | Failure::Refused => error,
     }
 }

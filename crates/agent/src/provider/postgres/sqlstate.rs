@@ -55,6 +55,9 @@ fn by_class(state: &str) -> Failure {
 impl From<tokio_postgres::Error> for ProviderError {
     fn from(error: tokio_postgres::Error) -> Self {
         if let Some(server) = error.as_db_error() {
+            if let Some(told) = super::limits::explain(server.code().code(), server.message()) {
+                return told;
+            }
             let failure = classify(ServerError {
                 state: server.code().code(),
                 message: server.message(),
