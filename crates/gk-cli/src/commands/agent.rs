@@ -8,7 +8,7 @@ use super::session::view::moment;
 use super::token::wire_secs;
 use crate::app::App;
 use crate::arg::checked;
-use crate::credential::write_file;
+use crate::credential::{check_place, write_file};
 use crate::error::{CliError, plain};
 use crate::output::{Answer, table};
 use crate::run::Exit;
@@ -68,11 +68,16 @@ fn row(agent: &AgentView) -> [String; 5] {
 }
 
 async fn enroll(app: &App, args: Enroll) -> Result<Exit, CliError> {
+    if let Some(path) = &args.out {
+        check_place(&app.env.absolute(path))?;
+    }
     let asked = EnrollAgent { name: args.name, targets: args.targets, ttl_seconds: wire_secs(args.ttl)? };
     let made = app.client()?.enroll_agent(&asked).await?;
     match &args.out {
         Some(path) => {
-            write_file(&app.env.absolute(path), made.token.expose())?;
+            let lost =
+                |error: CliError| error.why(format!("{} is enrolled and its token is lost: enrol it again", made.name));
+            write_file(&app.env.absolute(path), made.token.expose()).map_err(lost)?;
             let body = json!({ "agentId": made.agent_id, "name": made.name, "targets": made.targets, "expiresAt": made.expires_at });
             app.out.answer(&Answer::new("gk.agent.v1", &body, ""))?;
         }

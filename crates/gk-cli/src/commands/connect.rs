@@ -5,17 +5,17 @@ use std::ffi::OsString;
 use gk_shared::names::{PackName, TargetName};
 use gk_shared::problem::ErrorCode;
 use gk_shared::ttl::Ttl;
-use gk_shared::wire::catalog::{AllowedRole, TargetView};
+use gk_shared::wire::catalog::TargetView;
 use gk_shared::wire::session::CreateSession;
 
-use super::exec::{as_exec, refuse_nesting, run_on_fresh_session};
+use super::exec::{as_exec, as_exec_unless_usage, refuse_nesting, run_on_fresh_session};
 use crate::app::App;
 use crate::arg::checked;
 use crate::client::Client;
 use crate::config::Settings;
 use crate::error::CliError;
 use crate::exec::Plan;
-use crate::request::Wanted;
+use crate::request::{Wanted, choice, given};
 use crate::run::Exit;
 
 /// Open psql on a fresh session, and end the session when psql ends
@@ -45,8 +45,10 @@ pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
         return Err(CliError::new(ErrorCode::PsqlMissing, "psql was not found on PATH")
             .next("Install the PostgreSQL client (Debian, Ubuntu: apt install postgresql-client)."));
     }
-    let target = args.target.or_else(|| settings.target.as_ref().map(|found| found.value.clone()));
-    let target = target.ok_or_else(|| CliError::usage("TARGET is missing").next("See `gk target list`."))?;
+    let target = match given(args.target, settings.target.as_ref()) {
+        Some(target) => target,
+        None => choice::target(app, &settings, "TARGET").await.map_err(as_exec_unless_usage)?,
+    };
     let client = app.client_for(&settings).map_err(as_exec)?;
     let wanted = complete(app, &client, &settings, args.wanted, target).await?;
     let command = std::iter::once("psql".into()).chain(args.psql).collect();
@@ -61,12 +63,12 @@ async fn complete(
     wanted: Wanted,
     target: TargetName,
 ) -> Result<CreateSession, CliError> {
-    let role = wanted.role.clone().or_else(|| settings.role.as_ref().map(|found| found.value.clone()));
-    let ttl = wanted.ttl.or_else(|| settings.ttl.as_ref().map(|found| found.value));
+    let role = given(wanted.role.clone(), settings.role.as_ref());
+    let ttl = given(wanted.ttl, settings.ttl.as_ref());
     if let (Some(role), Some(ttl)) = (&role, ttl) {
         return Ok(wanted.with(target, role.clone(), ttl));
     }
-    let seen = client.target(&target).await.map_err(CliError::from).map_err(as_exec)?;
+    let seen = choice::look(client, &target).await.map_err(as_exec)?;
     let role = match role {
         Some(role) => role,
         None => one_role(app, &seen)?,
@@ -82,23 +84,13 @@ async fn complete(
 
 /// The only role there is, else the one that whoever sits at the terminal chooses.
 fn one_role(app: &App, seen: &TargetView) -> Result<PackName, CliError> {
-    if seen.roles.len() > 1 && app.may_ask() {
-        let chosen = app.ask("--role", &format!("Role ({})", names(seen)))?;
-        return chosen.parse().map_err(|error| crate::arg::fault("--role: ", &error));
-    }
-    only_role(seen).map(|only| only.role.clone())
-}
-
-fn names(seen: &TargetView) -> String {
-    seen.roles.iter().map(|allowed| allowed.role.to_string()).collect::<Vec<_>>().join(", ")
-}
-
-fn only_role(seen: &TargetView) -> Result<&AllowedRole, CliError> {
     match seen.roles.as_slice() {
-        [only] => Ok(only),
-        [] => Err(as_exec(CliError::new(ErrorCode::RoleNotAllowed, format!("you have no role on {}", seen.name)))),
-        [_, _, ..] => {
-            Err(CliError::usage("--role is missing").why(format!("you may use: {}", names(seen))).next("Pass --role."))
+        [only] => Ok(only.role.clone()),
+        [_, _, ..] if !app.may_ask() => {
+            let names: Vec<_> = seen.roles.iter().map(|allowed| &allowed.role).collect();
+            let why = format!("you may use: {}", choice::listed(&names));
+            Err(CliError::usage("--role is missing").why(why).next("Pass --role."))
         }
+        [] | [_, _, ..] => choice::role_of(app, seen).map_err(as_exec_unless_usage),
     }
 }

@@ -45,9 +45,9 @@ const WAIT: Duration = Duration::from_secs(30);
 pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
     refuse_nesting(app, args.nested)?;
     let settings = app.settings().map_err(as_exec)?;
-    let wanted = args.wanted.complete(app, &settings)?;
     let name = args.command.first().ok_or_else(|| CliError::usage("COMMAND is missing"))?;
     exec::ready_to_run(&app.env, name)?;
+    let wanted = args.wanted.complete(app, &settings).await.map_err(as_exec_unless_usage)?;
     let client = app.client_for(&settings).map_err(as_exec)?;
     let plan = Plan { command: args.command, database_url: args.env == Some(Extra::Dsn) };
     run_on_fresh_session(app, &client, wanted, &plan).await
@@ -87,6 +87,11 @@ pub(super) async fn run_on_fresh_session(
             Err(as_exec(error.why(fate)))
         }
     }
+}
+
+/// A command line that is wrong stays that: nothing has begun.
+pub(super) fn as_exec_unless_usage(error: CliError) -> CliError {
+    if error.exit() == ExitCode::Usage { error } else { as_exec(error) }
 }
 
 /// A failure of gk itself must not look like the command's. A signal stays what it is.

@@ -91,7 +91,9 @@ async fn create(app: &App, args: Create) -> Result<Exit, CliError> {
     let made = app.client()?.create_token(&asked).await?;
     match &out {
         Some(path) => {
-            write_file(&app.env.absolute(path), made.token.expose())?;
+            let lost =
+                |error: CliError| error.why(format!("{0} was made and is lost: gk token revoke {0}", made.token_id));
+            write_file(&app.env.absolute(path), made.token.expose()).map_err(lost)?;
             let body = json!({ "tokenId": made.token_id, "actor": made.actor, "scopes": made.scopes, "expiresAt": made.expires_at });
             app.out.answer(&Answer::new("gk.token.v1", &body, ""))?;
         }

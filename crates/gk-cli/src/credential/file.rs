@@ -9,23 +9,33 @@ use zeroize::Zeroizing;
 
 use crate::error::CliError;
 
-/// Whether there is a directory for the file; asked before anything is made that would have to go into it.
+/// Whether a secret could be written there; asked before anything is made that would have to go into it.
 pub(crate) fn check_place(path: &Path) -> Result<(), CliError> {
-    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) if !parent.is_dir() => {
-            let what = format!("cannot write {}: there is no directory {}", path.display(), parent.display());
-            Err(CliError::new(ErrorCode::OutputFailed, what).next("Make the directory, or name another file."))
-        }
-        Some(_) | None => Ok(()),
+    let directory = directory_of(path);
+    let refused = |why: String| {
+        let what = format!("cannot write {}: {why}", path.display());
+        Err(CliError::new(ErrorCode::OutputFailed, what).next("Make the directory, or name another file."))
+    };
+    if !directory.is_dir() {
+        return refused(format!("there is no directory {}", directory.display()));
     }
+    refuse_wider(path)?;
+    // Only a try tells for everybody, root and read-only file systems included. It is gone at once.
+    match tempfile::NamedTempFile::new_in(directory) {
+        Ok(_) => Ok(()),
+        Err(error) => refused(format!("nothing can be written in {} ({})", directory.display(), error.kind())),
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// Writes a secret into a file. One that others could read is not written over: they may hold it open.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), CliError> {
     refuse_wider(path)?;
     let attempt = || -> std::io::Result<()> {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        let mut file = tempfile::NamedTempFile::new_in(directory_of(path))?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -49,18 +59,24 @@ pub(crate) fn replace(path: &Path, merge: impl FnOnce(&str) -> Zeroizing<String>
 }
 
 fn refuse_wider(path: &Path) -> Result<(), CliError> {
-    let Ok(facts) = path.symlink_metadata() else { return Ok(()) };
-    let refused = |how: &str| {
-        CliError::new(ErrorCode::UnsafeConfig, format!("{} {how}, so it is not written over", path.display()))
-            .next("Remove it, or name another file.")
-    };
-    if !facts.is_file() {
-        return Err(refused("is no plain file"));
+    refuse_special(path)?;
+    match path.symlink_metadata() {
+        Ok(facts) if facts.mode() & 0o077 != 0 => Err(not_over(path, "can be read by others")),
+        Ok(_) | Err(_) => Ok(()),
     }
-    if facts.mode() & 0o077 != 0 {
-        return Err(refused("can be read by others"));
+}
+
+/// Refuses to put a file in the place of a directory, a link or a device, such as /dev/stdout.
+pub(crate) fn refuse_special(path: &Path) -> Result<(), CliError> {
+    match path.symlink_metadata() {
+        Ok(facts) if !facts.is_file() => Err(not_over(path, "is no plain file")),
+        Ok(_) | Err(_) => Ok(()),
     }
-    Ok(())
+}
+
+fn not_over(path: &Path, how: &str) -> CliError {
+    CliError::new(ErrorCode::UnsafeConfig, format!("{} {how}, so it is not written over", path.display()))
+        .next("Remove it, or name another file.")
 }
 
 #[cfg(test)]

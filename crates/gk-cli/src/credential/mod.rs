@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::error::CliError;
 
-pub(crate) use file::{check_place, replace as replace_file, write as write_file};
+pub(crate) use file::{check_place, refuse_special, replace as replace_file, write as write_file};
 pub(crate) use shell::{Shell, VarName};
 
 /// How a login is written.

@@ -4,6 +4,7 @@
 //! that goes away end it; a wait that is over keeps its one-time key in a file of mode 0600, so that `gk session dsn`
 //! can still open it.
 
+pub(crate) mod choice;
 mod kept;
 mod stop;
 mod wanted;
@@ -25,7 +26,7 @@ use crate::error::CliError;
 
 pub(crate) use kept::KeptKeys;
 use stop::{Stop, Stops};
-pub(crate) use wanted::{Wanted, WantedFlags};
+pub(crate) use wanted::{Wanted, WantedFlags, given};
 
 /// How long gk tries to end a session that it cannot hand over.
 pub(crate) const END_BUDGET: Duration = Duration::from_secs(5);

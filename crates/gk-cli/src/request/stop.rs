@@ -97,7 +97,7 @@ async fn one(signal: Option<&mut Signal>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The signals that the caller had ignored when `gk` began, a bit each; none where the system does not tell.

@@ -5,8 +5,9 @@ use gk_shared::reason::{Reason, TicketRef};
 use gk_shared::ttl::Ttl;
 use gk_shared::wire::session::CreateSession;
 
+use super::choice;
 use crate::app::App;
-use crate::arg::{Coded, checked};
+use crate::arg::checked;
 use crate::config::{Setting, Settings};
 use crate::error::CliError;
 
@@ -42,22 +43,26 @@ pub(crate) struct Wanted {
 
 impl WantedFlags {
     /// The request, with what is missing taken from settings or asked for.
-    pub(crate) fn complete(self, app: &App, settings: &Settings) -> Result<CreateSession, CliError> {
-        let target = or_ask(app, self.target, settings.target.as_ref(), ("--target", "Target"))?;
-        self.wanted.complete(app, settings, target)
+    pub(crate) async fn complete(self, app: &App, settings: &Settings) -> Result<CreateSession, CliError> {
+        let target = match given(self.target, settings.target.as_ref()) {
+            Some(target) => target,
+            None => choice::target(app, settings, "--target").await?,
+        };
+        self.wanted.complete(app, settings, target).await
     }
 }
 
 impl Wanted {
     /// The request on this target.
-    pub(crate) fn complete(
-        self,
-        app: &App,
-        settings: &Settings,
-        target: TargetName,
-    ) -> Result<CreateSession, CliError> {
-        let role = or_ask(app, self.role.clone(), settings.role.as_ref(), ("--role", "Role"))?;
-        let ttl = or_ask(app, self.ttl, settings.ttl.as_ref(), ("--ttl", "For how long (such as 15m)"))?;
+    async fn complete(self, app: &App, settings: &Settings, target: TargetName) -> Result<CreateSession, CliError> {
+        let role = match given(self.role.clone(), settings.role.as_ref()) {
+            Some(role) => role,
+            None => choice::role(app, settings, &target).await?,
+        };
+        let ttl = match given(self.ttl, settings.ttl.as_ref()) {
+            Some(ttl) => ttl,
+            None => asked_ttl(app)?,
+        };
         Ok(self.with(target, role, ttl))
     }
 
@@ -76,18 +81,15 @@ impl Wanted {
     }
 }
 
-fn or_ask<T: std::str::FromStr + Clone>(
-    app: &App,
-    flag: Option<T>,
-    setting: Option<&Setting<T>>,
-    (name, question): (&str, &str),
-) -> Result<T, CliError>
-where
-    T::Err: Coded,
-{
-    if let Some(value) = flag.or_else(|| setting.map(|found| found.value.clone())) {
-        return Ok(value);
+/// The flag's value, else the setting's.
+pub(crate) fn given<T: Clone>(flag: Option<T>, setting: Option<&Setting<T>>) -> Option<T> {
+    flag.or_else(|| setting.map(|found| found.value.clone()))
+}
+
+fn asked_ttl(app: &App) -> Result<Ttl, CliError> {
+    if !app.may_ask() {
+        return Err(CliError::usage("--ttl is missing").next("Pass --ttl, such as --ttl 15m."));
     }
-    let text = app.ask(name, question)?;
-    text.parse().map_err(|error| crate::arg::fault(&format!("{name}: "), &error))
+    let text = app.ask("--ttl", "For how long (such as 15m)")?;
+    text.parse().map_err(|error| crate::arg::fault("--ttl: ", &error))
 }

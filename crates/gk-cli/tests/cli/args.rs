@@ -150,15 +150,19 @@ fn a_session_id_has_to_be_one_and_whole() {
 fn a_missing_value_is_named_where_nobody_can_be_asked() {
     let plane = Scripted::good();
     let home = Home::at(&plane.url);
-    for (line, flag) in [
-        ("session create --role app_read --ttl 15m", "--target"),
-        ("session create --target pg-local --ttl 15m", "--role"),
-        ("session create --target pg-local --role app_read", "--ttl"),
-        ("exec --target pg-local --role app_read -- true", "--ttl"),
-        ("session extend sess_01ARZ3NDEKTSV4RRFFQ69G5FAV --no-input", "--ttl"),
+    for (line, flag, next) in [
+        ("session create --role app_read --ttl 15m", "--target", "Pass --target; `gk target list` shows yours."),
+        ("exec --role app_read --ttl 15m -- true", "--target", "Pass --target; `gk target list` shows yours."),
+        ("session create --target shop --ttl 15m", "--role", "Pass --role; `gk target show shop` shows yours."),
+        ("session create --target pg-local --role app_read", "--ttl", "Pass --ttl, such as --ttl 15m."),
+        ("exec --target pg-local --role app_read -- true", "--ttl", "Pass --ttl, such as --ttl 15m."),
+        ("session extend sess_01ARZ3NDEKTSV4RRFFQ69G5FAV --no-input", "--ttl", "Pass --ttl."),
     ] {
-        home.gk(words(line)).exits(2).silent().says(&format!("{flag} is missing")).says(&format!("Pass {flag}."));
+        home.gk(words(line)).exits(2).silent().says(&format!("{flag} is missing")).says(next);
     }
+    home.file("bin/psql", "#!/bin/sh\n", 0o755);
+    let path = format!("{}:/usr/bin:/bin", home.path().join("bin").display());
+    home.var("PATH", &path).gk(["connect"]).exits(2).silent().says("TARGET is missing").says("`gk target list`");
     assert_eq!(plane.seen().len(), 0);
 }
 

@@ -9,6 +9,7 @@ mod exec;
 mod formats;
 mod help;
 mod network;
+mod out;
 mod output;
 #[cfg(feature = "dev")]
 mod real;

@@ -68,7 +68,8 @@ fn what_is_missing_is_asked_for_even_when_stdout_is_a_file() {
     let mut terminal = Terminal::start(&home, &["session", "create", "--quiet"], |command| {
         command.stdout(out);
     });
-    for (question, answer) in [("Target: ", "pg-local\n"), ("Role: ", "app_read\n"), ("15m): ", "15m\n")] {
+    for (question, answer) in [("Target [pg-local]: ", "\n"), ("Role [app_read]: ", "app_read\n"), ("15m): ", "15m\n")]
+    {
         terminal.until(question);
         terminal.types(answer);
     }
@@ -112,6 +113,64 @@ fn connect_asks_which_of_several_roles_is_meant() {
     assert_eq!(terminal.ends(), 0);
     let asked = plane.seen().into_iter().find(|seen| seen.is("POST", "/v1/sessions")).expect("asked");
     assert_eq!(asked.body["role"], "app_write");
+}
+
+/// A control plane with two targets, and two roles on the first.
+fn two_of_each() -> Scripted {
+    Scripted::start(|seen| {
+        let (mut first, mut second) = (crate::scripted::target(), crate::scripted::target());
+        second["name"] = "shop".into();
+        first["roles"] = serde_json::json!([
+            { "role": "app_read", "maxTtlSeconds": 14400, "rule": "dev" },
+            { "role": "app_write", "maxTtlSeconds": 3600, "rule": "dev" },
+        ]);
+        match (seen.method.as_str(), seen.path.as_str()) {
+            ("GET", "/v1/targets") => Some(Reply::json(200, &serde_json::json!({ "targets": [first, second] }))),
+            ("GET", "/v1/targets/pg-local") => Some(Reply::json(200, &first)),
+            _ => None,
+        }
+    })
+}
+
+#[test]
+fn exec_shows_the_targets_and_roles_there_are_to_choose_from() {
+    let plane = two_of_each();
+    let mut terminal = Terminal::start(&Home::at(&plane.url), &["exec", "--ttl=15m", "--", "echo", "in", "it"], |_| ());
+    terminal.until("Target (pg-local, shop): ");
+    terminal.types("pg-local\n");
+    terminal.until("Role (app_read, app_write): ");
+    terminal.types("app_write\n");
+    terminal.until("in it");
+    assert_eq!(terminal.ends(), 0);
+    let asked = plane.seen().into_iter().find(|seen| seen.is("POST", "/v1/sessions")).expect("asked");
+    assert_eq!((&asked.body["target"], &asked.body["role"]), (&"pg-local".into(), &"app_write".into()));
+}
+
+#[test]
+fn connect_shows_the_targets_there_are_to_choose_from() {
+    let plane = two_of_each();
+    let home = Home::at(&plane.url);
+    home.file("bin/psql", "#!/bin/sh\necho in psql\n", 0o755);
+    let path = format!("{}:/usr/bin:/bin", home.path().join("bin").display());
+    let home = home.var("PATH", &path);
+    let mut terminal = Terminal::start(&home, &["connect"], |_| ());
+    terminal.until("Target (pg-local, shop): ");
+    terminal.types("pg-local\n");
+    terminal.until("Role (app_read, app_write): ");
+    terminal.types("app_read\n");
+    terminal.until("in psql");
+    assert_eq!(terminal.ends(), 0);
+}
+
+#[test]
+fn an_answer_that_is_no_choice_is_refused_before_anything_is_asked_for() {
+    let plane = two_of_each();
+    let mut terminal = Terminal::start(&Home::at(&plane.url), &["session", "create"], |_| ());
+    terminal.until("Target (pg-local, shop): ");
+    terminal.types("\n");
+    terminal.until("is none of: pg-local, shop");
+    assert_eq!(terminal.ends(), 2);
+    assert_eq!(plane.count("POST", "/v1/sessions"), 0);
 }
 
 #[test]

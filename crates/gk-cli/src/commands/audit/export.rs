@@ -8,6 +8,7 @@ use gk_shared::problem::ErrorCode;
 
 use crate::app::App;
 use crate::client::AuditQuery;
+use crate::credential::refuse_special;
 use crate::error::CliError;
 use crate::run::Exit;
 
@@ -36,6 +37,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Result<Exit, CliError> {
         }
         Some(path) => {
             let path = app.env.absolute(path);
+            refuse_special(&path)?;
             let failed = |error: &std::io::Error| unwritable(&path, error);
             let directory = path.parent().unwrap_or_else(|| Path::new("."));
             let mut file = tempfile::NamedTempFile::new_in(directory).map_err(|error| failed(&error))?;
@@ -58,4 +60,5 @@ fn line(record: &AuditRecord) -> String {
 
 fn unwritable(path: &Path, error: &std::io::Error) -> CliError {
     CliError::new(ErrorCode::OutputFailed, format!("cannot write {}: {error}", path.display()))
+        .next("Make the directory writable, or name another file.")
 }

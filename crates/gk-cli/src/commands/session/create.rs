@@ -57,7 +57,7 @@ pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
         app.out.check_field(&view::FIELDS)?;
     }
     let settings = app.settings()?;
-    let wanted = args.wanted.complete(app, &settings)?;
+    let wanted = args.wanted.complete(app, &settings).await?;
     let client = app.client_for(&settings)?;
     if args.dry_run {
         return dry_run(app, &client, &wanted).await;

@@ -23,7 +23,8 @@ use crate::run::Exit;
 
 /// End sessions now: login off, connections cut, role gone
 ///
-/// Ending a session that is over succeeds, too, so scripts may repeat the command. Waits up to 10 s for the proof.
+/// Ending a session that is over succeeds, too, so scripts may repeat the command. Waits up to 10 s for the proof that
+/// login, connections and role are gone; without it exits 8, and the end goes on by itself.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Sessions, as `gk session list` prints them
@@ -41,7 +42,7 @@ pub(crate) struct Args {
     /// What for; kept in the audit log
     #[arg(long, value_name = "TEXT", value_parser = checked::<Reason>)]
     reason: Option<Reason>,
-    /// Do not wait for the proof
+    /// Do not wait for the proof; else none within 10 s is exit 8
     #[arg(long)]
     no_wait: bool,
 }
