@@ -63,13 +63,29 @@ fn out_writes_a_private_file_and_nothing_to_stdout() {
 }
 
 #[test]
-fn a_file_that_others_can_read_is_left_alone_and_the_session_is_ended() {
+fn a_file_that_others_can_read_is_left_alone_and_costs_no_session() {
     let plane = Scripted::good();
     let home = Home::at(&plane.url);
     let path = home.file("wide", "mine", 0o644);
-    let ran = home.gk(words(&format!("{CREATE} --out wide"))).exits(1).silent().says("error[unsafe_config]");
-    ran.says(&format!("session {} was made and is being ended", session()));
+    home.gk(words(&format!("{CREATE} --out wide"))).exits(2).silent().says("error[unsafe_config]");
     assert_eq!(std::fs::read_to_string(path).expect("is there"), "mine");
+    assert_eq!(plane.seen().len(), 0);
+}
+
+#[test]
+fn a_session_whose_file_can_no_longer_be_written_is_ended() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("dsn");
+    let meanwhile = path.clone();
+    let plane = Scripted::start(move |seen| {
+        if seen.is("POST", "/v1/sessions") {
+            std::fs::create_dir(&meanwhile).expect("makes it");
+        }
+        None
+    });
+    let out = path.to_str().expect("text");
+    let ran = Home::at(&plane.url).gk(words(&format!("{CREATE} --out {out}"))).exits(1).silent();
+    ran.says("error[unsafe_config]").says(&format!("session {} was made and is being ended", session()));
     assert_eq!(plane.count("POST", &format!("/v1/sessions/{}/revoke", session())), 1);
 }
 

@@ -8,17 +8,20 @@ use serde_json::json;
 use crate::scripted::{Reply, Scripted};
 use crate::support::{Home, Ran};
 
-/// A control plane that enrols agents and makes tokens.
+/// An agent that was enrolled.
+fn enrolled() -> serde_json::Value {
+    json!({
+        "agentId": "agt_01ARZ3NDEKTSV4RRFFQ69G5FAV", "name": "db-agent", "targets": ["shop"],
+        "token": format!("gk_tok_{}", "s".repeat(43)), "expiresAt": "2027-02-20T00:00:00Z",
+    })
+}
+
+/// A control plane that enrols agents and has an empty log.
 fn plane() -> Scripted {
     Scripted::start(|seen| {
-        let token = format!("gk_tok_{}", "s".repeat(43));
-        let agent = json!({
-            "agentId": "agt_01ARZ3NDEKTSV4RRFFQ69G5FAV", "name": "db-agent", "targets": ["shop"], "token": token,
-            "expiresAt": "2027-02-20T00:00:00Z",
-        });
         let page = json!({ "events": [], "nextAfter": 0, "more": false, "unsealed": 0 });
         match (seen.method.as_str(), seen.path.as_str()) {
-            ("POST", "/v1/agents") => Some(Reply::json(201, &agent)),
+            ("POST", "/v1/agents") => Some(Reply::json(201, &enrolled())),
             ("GET", "/v1/audit/events") => Some(Reply::json(200, &page)),
             _ => None,
         }
@@ -68,6 +71,23 @@ fn nobody_is_enrolled_whose_token_has_nowhere_to_go() {
     enroll(&home, "none/agent.token").exits(1).says("error[output_failed]");
     assert_eq!(plane.seen().len(), 0, "nothing was asked of the control plane");
     assert_eq!(std::fs::read_to_string(&wide).expect("reads"), "old");
+}
+
+#[test]
+fn a_token_that_could_not_be_written_after_all_is_told_as_lost() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("agent.token");
+    let meanwhile = path.clone();
+    let plane = Scripted::start(move |seen| {
+        if !seen.is("POST", "/v1/agents") {
+            return None;
+        }
+        std::fs::create_dir(&meanwhile).expect("makes it");
+        Some(Reply::json(201, &enrolled()))
+    });
+    let ran = enroll(&Home::at(&plane.url), path.to_str().expect("text")).exits(2).silent();
+    let ran = ran.says("db-agent is enrolled and its token is lost: enrol it again");
+    assert!(!ran.stderr.contains("gk_tok_"), "{}", ran.stderr);
 }
 
 #[test]
