@@ -305,6 +305,51 @@ async fn an_extension_counts_from_when_it_was_asked_for() {
     assert!((2300..=2402).contains(&left), "{left} s from now");
 }
 
+/// Waits until so many statements wait for a lock.
+async fn stuck(books: &Books, count: i64) {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'ledger' AND wait_event_type = 'Lock'";
+    gk_testkit::eventually(Duration::from_secs(4), "statements wait for a lock", async || {
+        let found = books.count(sql).await;
+        if found >= count { Ok(()) } else { Err(found) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_create_that_comes_while_its_actor_is_being_disabled_makes_nothing() {
+    let books = Books::open().await;
+    let (_agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let other = books.superuser().await;
+    other.batch_execute("BEGIN; UPDATE actors SET disabled_at = now() WHERE name = 'ada'").await.expect("disables");
+    let (wish, ledger) = (books.wish(&ada), books.ledger.clone());
+    let create = tokio::spawn(async move { sessions::create(&ledger, &wish).await });
+    stuck(&books, 1).await;
+    other.batch_execute("COMMIT").await.expect("commits");
+    let refused = create.await.expect("does not panic").expect_err("is refused");
+    assert!(matches!(refused, CreateRefused::TokenEnded), "{refused:?}");
+    assert_eq!(books.count("SELECT count(*) FROM sessions").await, 0);
+}
+
+#[tokio::test]
+async fn a_session_in_the_making_when_its_actor_is_disabled_ends_all_the_same() {
+    let books = Books::open().await;
+    let (_agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    // Holds the create in the middle: it has begun, and nobody sees its session yet.
+    let other = books.superuser().await;
+    other.batch_execute("BEGIN; LOCK TABLE audit_events IN EXCLUSIVE MODE").await.expect("locks");
+    let (wish, ledger) = (books.wish(&ada), books.ledger.clone());
+    let id = wish.id;
+    let create = tokio::spawn(async move { sessions::create(&ledger, &wish).await });
+    stuck(&books, 1).await;
+    let ledger = books.ledger.clone();
+    let disable = tokio::spawn(async move { actors::disable(&ledger, Origin::system(), ada.actor).await });
+    stuck(&books, 2).await;
+    other.batch_execute("ROLLBACK").await.expect("lets go");
+    create.await.expect("does not panic").expect("came first");
+    assert!(disable.await.expect("does not panic").expect("answers"));
+    assert_eq!(books.find(id).await.facts.intent, Intent::Absent(EndReason::Revoked));
+}
+
 const JOBS: &str = "SELECT count(*) FROM jobs";
 
 #[tokio::test]

@@ -148,15 +148,18 @@ fn requested(new: &NewSession, session: &SessionRecord) -> Event {
         .fact_opt("max_connections", new.max_connections)
 }
 
+/// The actor's row is locked against being disabled: whoever disables an actor at this moment either comes first, and
+/// nothing is made, or comes after the commit, and finds the session to end.
 const INSERT: &str = concat!(
     "-- sessions::create
-    WITH t AS (
+    WITH who AS MATERIALIZED (
+        SELECT a.id FROM tokens k JOIN actors a ON a.id = k.actor_id
+        WHERE k.id = $10 AND k.revoked_at IS NULL AND k.expires_at > now() AND a.disabled_at IS NULL
+        FOR SHARE OF a
+    ), t AS (
         SELECT t.id, t.name, p.version, p.digest
-        FROM targets t JOIN target_packs p ON p.target_id = t.id AND p.name = $5 AND p.fault IS NULL
+        FROM who CROSS JOIN targets t JOIN target_packs p ON p.target_id = t.id AND p.name = $5 AND p.fault IS NULL
         WHERE t.tenant_id = $1 AND t.name = $4 AND abs(coalesce(t.clock_skew_ms, 0)) <= $22 AND EXISTS (
-            SELECT FROM tokens k JOIN actors a ON a.id = k.actor_id
-            WHERE k.id = $10 AND k.revoked_at IS NULL AND k.expires_at > now() AND a.disabled_at IS NULL
-        ) AND EXISTS (
             SELECT FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
             WHERE x.target_id = t.id AND o.disabled_at IS NULL AND g.last_seen_at > now() - make_interval(secs => $6))
     ), key AS (
