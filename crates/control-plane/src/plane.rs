@@ -7,11 +7,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Limits, PlaneConfig};
-use crate::http::metrics::Metrics;
+use crate::http::familiar::Familiar;
+use crate::http::metrics::{Metrics, OnceIn};
 use crate::http::rates::Rates;
 use crate::machine::Machine;
 use crate::policy::Policy;
 use crate::store::{Lane, Ledger, StoreError, status};
+
+/// How long the ledger's numbers are told without asking it again.
+const GAUGES_HOLD: Duration = Duration::from_secs(1);
 
 /// The control plane, as handlers hold it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,8 +34,12 @@ pub struct Parts {
     pub limits: Limits,
     /// How much of that they have used.
     pub rates: Rates,
+    /// Tokens that have worked here.
+    pub familiar: Familiar,
     /// The numbers of this process.
     pub metrics: Metrics,
+    /// When the ledger's numbers were read.
+    gauges: OnceIn,
     /// Clock and randomness.
     pub machine: Machine,
     /// Set when the process is to end.
@@ -55,6 +63,8 @@ impl Plane {
             provision_deadline: config.provision_deadline,
             limits: config.limits.clone(),
             rates: Rates::new(&config.limits),
+            familiar: Familiar::default(),
+            gauges: OnceIn::new(GAUGES_HOLD),
             metrics: Metrics::default(),
             machine: Machine::system(),
             stop,
@@ -66,7 +76,8 @@ impl Plane {
         self.stop.run_until_cancelled(work).await
     }
 
-    /// Reads the ledger's numbers into the metrics.
+    /// Brings the ledger's numbers in the metrics up to date, unless that was done a moment ago: anybody may ask for
+    /// them, as often as they like.
     ///
     /// # Errors
     /// The ledger does not answer.
@@ -74,7 +85,7 @@ impl Plane {
         for lane in [Lane::Normal, Lane::Ending] {
             self.metrics.show_pool(lane, self.ledger.pool_use(lane));
         }
-        self.metrics.show(&status::gauges(&self.ledger).await?);
-        Ok(())
+        let read = async { status::gauges(&self.ledger).await.map(|gauges| self.metrics.show(&gauges)) };
+        self.gauges.run(read).await
     }
 }

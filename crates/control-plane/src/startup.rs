@@ -22,7 +22,7 @@ use crate::wakeups::Wakeups;
 const MOST_SKEW: Duration = Duration::from_secs(3600);
 /// Seconds since 1970 of 2026-01-01 and 2100-01-01: this binary was started neither before nor after.
 const PLAUSIBLE: std::ops::Range<i64> = 1_767_225_600..4_102_444_800;
-/// Between two rounds of forgetting callers whose buckets are full again.
+/// Between two rounds of forgetting callers who have not called lately.
 const FORGET: Duration = Duration::from_secs(60);
 
 /// Why the control plane does not start, or stopped.
@@ -103,6 +103,7 @@ pub async fn serve(config: PlaneConfig, listener: TcpListener, stop: Cancellatio
 async fn forget(plane: Plane) {
     while plane.until_stop(tokio::time::sleep(FORGET)).await.is_some() {
         plane.rates.forget();
+        plane.familiar.forget_idle();
     }
 }
 

@@ -22,6 +22,8 @@ mod catalog;
 mod credentials;
 #[path = "http_api/idempotency.rs"]
 mod idempotency;
+#[path = "http_api/lanes.rs"]
+mod lanes;
 #[path = "http_api/sessions.rs"]
 mod sessions;
 #[path = "http_api/slow_clients.rs"]

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Trouble, pause};
@@ -15,19 +14,11 @@ use crate::store::{Ledger, StoreError, scan};
 const SCAN: Duration = Duration::from_millis(500);
 /// The shortest: an end that lies a hair ahead does not make it spin.
 const SHORTEST: Duration = Duration::from_millis(2);
-/// Between two rounds of housekeeping.
-const TIDY: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(ledger: Ledger, stop: CancellationToken) {
-    let (mut passes, mut rounds, mut late) = (Trouble::default(), Trouble::default(), Trouble::default());
-    let mut tidied: Option<Instant> = None;
+    let mut passes = Trouble::default();
     loop {
         let sleep = passes.note("expiry", pass(&ledger).await).unwrap_or(SCAN);
-        late.note("late audit events", scan::log_late(&ledger).await);
-        if tidied.is_none_or(|last| last.elapsed() >= TIDY) {
-            rounds.note("housekeeping", scan::tidy(&ledger).await);
-            tidied = Some(Instant::now());
-        }
         if !pause(&stop, sleep).await {
             return;
         }

@@ -1,9 +1,11 @@
-//! What runs beside the requests: the expiry scheduler, the sealer of the audit log, the listener for wake-ups.
+//! What runs beside the requests: the expiry scheduler, housekeeping, the sealer of the audit log, the
+//! listener for wake-ups.
 //!
 //! Always holds: each may run in any number of processes on one ledger, none keeps state that a restart loses, and a
 //! ledger that is away makes them wait and try again, never stop.
 
 mod expiry;
+mod housekeeping;
 mod notify;
 mod sealer;
 
@@ -28,6 +30,7 @@ pub struct Clocks {
 pub fn start(ledger: &Ledger, config: &LedgerConfig, outbox: mpsc::Receiver<Wake>, stop: &CancellationToken) -> Clocks {
     let mut tasks = JoinSet::new();
     tasks.spawn(expiry::run(ledger.clone(), stop.clone()));
+    tasks.spawn(housekeeping::run(ledger.clone(), stop.clone()));
     tasks.spawn(sealer::run(ledger.clone(), stop.clone()));
     tasks.spawn(notify::run(config.clone(), ledger.wakeups().clone(), outbox, stop.clone()));
     Clocks { tasks }

@@ -10,7 +10,7 @@ use super::auth::User;
 use super::path::Named;
 use super::problem::ApiError;
 use crate::plane::Plane;
-use crate::store::actors;
+use crate::store::{Lane, actors};
 
 /// An actor whose tokens no longer work.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -34,7 +34,7 @@ pub async fn disable_actor(
     user: User,
     Named(actor): Named<ActorName>,
 ) -> Result<Json<DisabledActor>, ApiError> {
-    let found = actors::find(&plane.ledger, &actor).await?;
+    let found = actors::find(&plane.ledger.in_lane(Lane::Ending), &actor).await?;
     let actor_id = found.ok_or_else(|| ApiError::not_found("actor"))?;
     let changed = actors::disable(&plane.ledger, user.origin(), actor_id).await?;
     Ok(Json(DisabledActor { actor_id, actor, changed }))

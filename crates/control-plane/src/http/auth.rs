@@ -1,8 +1,9 @@
 //! Who calls: the bearer token, looked up by its hash at every request.
 //!
 //! Always holds: whatever is wrong with a token, the refusal has the same words (one that was ours and has expired is
-//! told so, since only its holder can send it); the text of a token is never logged; nothing is remembered between
-//! requests, so a revoked token and a disabled actor are refused at the next one.
+//! told so, since only its holder can send it); the text of a token is never logged; the ledger is asked at every request,
+//! so a revoked token and a disabled actor are refused at the next one. What is remembered of a token that worked
+//! ([`super::familiar`]) decides only how long it waits. Ends and agents are looked up over the reserve.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -160,16 +161,8 @@ enum Admitted {
 
 async fn admit(door: &Door, call: Call) -> Result<Admitted, ApiError> {
     let Some(bearer) = call.bearer.clone() else { return Err(refused(door, &call)) };
-    let mut caller = match tokens::authenticate(&door.plane.ledger, &bearer).await? {
-        Authentication::Known(caller) => *caller,
-        Authentication::Invalid => return Err(refused(door, &call)),
-        Authentication::Expired { at, now } => {
-            let detail = format!("the token expired at {at:.0}; by the ledger's clock it is {now:.0}");
-            return Err(ApiError::new(ErrorCode::TokenExpired, detail));
-        }
-    };
+    let mut caller = authenticate(door, &call, &bearer).await?;
     tracing::debug!(actor = %caller.name, token = %caller.token, "authenticated");
-    door.plane.rates.take(door.bucket, caller.actor.uuid())?;
     if let Err(refusal) = door.access.check(&caller.scopes) {
         record_refusal(&door.plane, &caller, &call, &refusal).await?;
         return Err(refusal);
@@ -178,6 +171,42 @@ async fn admit(door: &Door, call: Call) -> Result<Admitted, ApiError> {
         Some(agent) => Admitted::Agent(AgentCaller { agent, request: call.id }),
         None => Admitted::User(user(caller, bearer, call.id)),
     })
+}
+
+/// Who calls. One whose token has worked here before is counted before the ledger is asked; a token that has not waits
+/// in line with its like, so that guesses never take all connections.
+async fn authenticate(door: &Door, call: &Call, bearer: &BearerToken) -> Result<Caller, ApiError> {
+    let (plane, lane, hash) = (&door.plane, door.bucket.lane(), bearer.hash());
+    let known = plane.familiar.actor(&hash);
+    if let Some(actor) = known {
+        plane.rates.take(door.bucket, actor)?;
+    }
+    let answer = {
+        let _turn = match known {
+            Some(_) => None,
+            None => Some(plane.familiar.turn(lane, call.from).await),
+        };
+        tokens::authenticate(&plane.ledger.in_lane(lane), bearer).await?
+    };
+    let Authentication::Known(caller) = answer else {
+        plane.familiar.forget(&hash);
+        return Err(useless(door, call, &answer));
+    };
+    plane.familiar.remember(&hash, caller.actor.uuid());
+    if known.is_none() {
+        plane.rates.take(door.bucket, caller.actor.uuid())?;
+    }
+    Ok(*caller)
+}
+
+fn useless(door: &Door, call: &Call, answer: &Authentication) -> ApiError {
+    match answer {
+        Authentication::Known(_) | Authentication::Invalid => refused(door, call),
+        Authentication::Expired { at, now } => {
+            let detail = format!("the token expired at {at:.0}; by the ledger's clock it is {now:.0}");
+            ApiError::new(ErrorCode::TokenExpired, detail)
+        }
+    }
 }
 
 fn user(caller: Caller, bearer: BearerToken, request: RequestId) -> User {

@@ -15,6 +15,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::plane::Plane;
 use crate::store::jobs::Timing;
@@ -165,6 +167,37 @@ impl Metrics {
     }
 }
 
+/// Work that is done once in a while, however often it is asked for; who asks meanwhile waits for it and has it done.
+#[derive(Debug)]
+pub struct OnceIn {
+    every: Duration,
+    last: Mutex<Option<Instant>>,
+}
+
+impl OnceIn {
+    /// At most once in this time.
+    #[must_use]
+    pub fn new(every: Duration) -> Self {
+        Self { every, last: Mutex::default() }
+    }
+
+    /// Does `work`, unless it was done or tried a moment ago.
+    ///
+    /// # Errors
+    /// What went wrong, for the one who did it.
+    pub async fn run<E>(&self, work: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+        let mut last = self.last.lock().await;
+        if last.is_some_and(|last| last.elapsed() < self.every) {
+            return Ok(());
+        }
+        // Before and after: one who goes away in the middle has asked, too.
+        *last = Some(Instant::now());
+        let done = work.await;
+        *last = Some(Instant::now());
+        done
+    }
+}
+
 /// The methods that exist here; others share one label, so that a caller cannot make labels.
 fn method_label(method: &Method) -> &'static str {
     match *method {
@@ -191,4 +224,37 @@ pub async fn metrics(State(plane): State<Plane>) -> Response {
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], plane.metrics.text()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_of_scrapers_makes_one_look_a_second_whether_it_works_or_not() {
+        let once = OnceIn::new(Duration::from_secs(1));
+        let looks = &AtomicU32::new(0);
+        let look = |done: Result<(), ()>| {
+            once.run(async move {
+                looks.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                done
+            })
+        };
+        let all = futures_util::future::join_all((0..50).map(|_| look(Ok(())))).await;
+        assert!(all.iter().all(Result::is_ok));
+        assert_eq!(looks.load(Ordering::Relaxed), 1, "who asks meanwhile has it done, too");
+        tokio::time::advance(Duration::from_millis(900)).await;
+        assert_eq!((look(Ok(())).await, looks.load(Ordering::Relaxed)), (Ok(()), 1), "it still holds");
+        tokio::time::advance(Duration::from_millis(101)).await;
+        assert_eq!((look(Err(())).await, look(Err(())).await), (Err(()), Ok(())));
+        assert_eq!(looks.load(Ordering::Relaxed), 2);
+        let gone = tokio::time::timeout(Duration::from_secs(1), look(Ok(())));
+        tokio::time::advance(Duration::from_millis(1001)).await;
+        assert!(gone.await.is_err());
+        assert!(look(Ok(())).await.is_ok());
+        assert_eq!(looks.load(Ordering::Relaxed), 3, "who went away in the middle has asked, too");
+    }
 }

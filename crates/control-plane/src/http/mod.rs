@@ -12,6 +12,7 @@ pub mod auth;
 pub mod body;
 pub mod cleanup;
 pub mod fallback;
+pub mod familiar;
 pub mod health;
 pub mod idempotency;
 pub mod me;

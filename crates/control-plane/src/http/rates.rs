@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::problem::ApiError;
 use crate::config::Limits;
+use crate::store::Lane;
 
 /// The kinds of calls that are counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,17 @@ pub enum Bucket {
     Ends,
     /// What agents ask and report.
     Agents,
+}
+
+impl Bucket {
+    /// The connections to the ledger that such calls use from the door on.
+    #[must_use]
+    pub const fn lane(self) -> Lane {
+        match self {
+            Self::Requests => Lane::Normal,
+            Self::Ends | Self::Agents => Lane::Ending,
+        }
+    }
 }
 
 /// All buckets of this process.

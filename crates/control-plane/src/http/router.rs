@@ -67,25 +67,30 @@ pub fn table() -> Vec<Group> {
             Access::Admin,
             requests,
             OpenApiRouter::new()
-                .routes(routes!(actors::disable_actor))
                 .routes(routes!(tokens::create::create_token))
                 .routes(routes!(tokens::list::list_tokens))
-                .routes(routes!(tokens::revoke::revoke_token))
                 .routes(routes!(agents::enroll::enroll_agent))
-                .routes(routes!(agents::list::list_agents))
-                .routes(routes!(cleanup::run::run_cleanup)),
+                .routes(routes!(agents::list::list_agents)),
         ),
         group(
-            Access::Agent,
-            Bucket::Agents,
+            Access::Admin,
+            Bucket::Ends,
             OpenApiRouter::new()
-                .routes(routes!(agent::claim::claim_jobs))
-                .routes(routes!(agent::renew::renew_job))
-                .routes(routes!(agent::complete::complete_job))
-                .routes(routes!(agent::heartbeat::heartbeat))
-                .routes(routes!(agent::observe::observe)),
+                .routes(routes!(actors::disable_actor))
+                .routes(routes!(tokens::revoke::revoke_token))
+                .routes(routes!(cleanup::run::run_cleanup)),
         ),
+        group(Access::Agent, Bucket::Agents, agents_own()),
     ]
+}
+
+fn agents_own() -> OpenApiRouter<Plane> {
+    OpenApiRouter::new()
+        .routes(routes!(agent::claim::claim_jobs))
+        .routes(routes!(agent::renew::renew_job))
+        .routes(routes!(agent::complete::complete_job))
+        .routes(routes!(agent::heartbeat::heartbeat))
+        .routes(routes!(agent::observe::observe))
 }
 
 fn anyone() -> OpenApiRouter<Plane> {

@@ -127,6 +127,8 @@ pub async fn heartbeat(
     report: &Heartbeat,
     own_version: &str,
 ) -> Result<HeartbeatAnswer, StoreError> {
+    // An agent whose pulse waits behind new sessions would look dead to those who end them.
+    let ledger = &ledger.in_lane(Lane::Ending);
     let version: String = clean(&report.version).chars().take(64).collect();
     let row = ledger.one(SEEN, &[&agent.id.uuid(), &version]).await?;
     let ledger_time = Reader::new(&row, "agent").get("now")?;

@@ -41,6 +41,8 @@ pub enum Lane {
 #[derive(Clone)]
 pub struct Ledger {
     inner: Arc<Inner>,
+    /// What single statements use where they do not say.
+    lane: Lane,
 }
 
 struct Inner {
@@ -77,7 +79,13 @@ impl Ledger {
         let reserve = (config.pool_size() / 4).max(2);
         let normal = config.pool_size().saturating_sub(reserve).max(2);
         let inner = Inner { pool: pool(config, normal)?, reserve: pool(config, reserve)?, wakeups, randomness };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), lane: Lane::Normal })
+    }
+
+    /// The same ledger over the connections of this lane.
+    #[must_use]
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        Self { inner: Arc::clone(&self.inner), lane }
     }
 
     /// The switchboard of this process.
@@ -135,7 +143,7 @@ impl Ledger {
 
     /// Runs one statement by itself.
     pub(super) async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        self.query_in(Lane::Normal, sql, params).await
+        self.query_in(self.lane, sql, params).await
     }
 
     /// Runs one statement by itself, over the connections of this lane.

@@ -47,6 +47,7 @@ const LATE: &str = "-- scan::late
 /// # Errors
 /// The ledger's own trouble.
 pub async fn run(ledger: &Ledger) -> Result<Scanned, StoreError> {
+    let ledger = &ledger.in_lane(Lane::Ending);
     let late = SessionFailure {
         code: ErrorCode::ProvisionTimeout.as_str().to_owned(),
         message: ErrorCode::ProvisionTimeout.meaning().to_owned(),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Agent, Answer, World, done};
 
-fn now() -> String {
+pub(crate) fn now() -> String {
     jiff::Timestamp::try_from(std::time::SystemTime::now()).unwrap().to_string()
 }
 

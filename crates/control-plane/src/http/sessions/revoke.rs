@@ -13,6 +13,7 @@ use crate::http::path::Named;
 use crate::http::problem::ApiError;
 use crate::http::query::Query;
 use crate::plane::Plane;
+use crate::store::Lane;
 use crate::store::sessions::{self, EndOutcome, EndRequest};
 
 /// Ends a session
@@ -38,8 +39,9 @@ pub async fn revoke_session(
         EndOutcome::NotFound => return Err(super::refuse_change(&plane, &user, id).await?),
     };
     if !wait.is_zero() {
+        let ledger = plane.ledger.in_lane(Lane::Ending);
         let settled = |status: SessionStatus| status.is_over() || status == SessionStatus::Quarantined;
-        let found = plane.until_stop(sessions::wait(&plane.ledger, id, user.may_change(), wait, settled)).await;
+        let found = plane.until_stop(sessions::wait(&ledger, id, user.may_change(), wait, settled)).await;
         session = found.transpose()?.flatten().unwrap_or(session);
     }
     Ok(Json(session.view()))

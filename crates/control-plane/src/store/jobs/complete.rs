@@ -75,9 +75,10 @@ pub async fn complete(
     (id, report): (JobId, &CompleteJob),
 ) -> Result<Completion, StoreError> {
     let lane = match report.outcome {
-        JobOutcome::Ended { .. } => Lane::Ending,
-        JobOutcome::Minted { .. } | JobOutcome::Extended { .. } | JobOutcome::Refused { .. } => Lane::Normal,
+        JobOutcome::Ended { .. } | JobOutcome::Refused { .. } => Lane::Ending,
+        JobOutcome::Minted { .. } | JobOutcome::Extended { .. } => Lane::Normal,
     };
+    let ledger = &ledger.in_lane(lane);
     let tx = ledger.begin(lane, origin).await?;
     let Some(row) = tx.opt(LOCK, &[&id.uuid()]).await? else { return Ok(Completion::Stale) };
     let digest = digest(&report.outcome);

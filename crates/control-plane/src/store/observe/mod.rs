@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::row::Reader;
 use super::tokens::AgentIdentity;
-use super::{Ledger, Origin, StoreError};
+use super::{Lane, Ledger, Origin, StoreError};
 use reconcile::{Known, Step, dropped, missing, seen};
 
 /// How old a change here has to be before an observation may contradict it.
@@ -68,6 +68,8 @@ pub async fn observe(
     origin: Origin,
     observation: &Observation,
 ) -> Result<Sight, StoreError> {
+    // The net under every end.
+    let ledger = &ledger.in_lane(Lane::Ending);
     let roles = i64::try_from(observation.roles.len()).unwrap_or(i64::MAX);
     let name = observation.target.as_str();
     let params: [&(dyn ToSql + Sync); 6] =

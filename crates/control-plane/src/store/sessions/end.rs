@@ -43,6 +43,7 @@ pub enum EndOutcome {
 /// # Errors
 /// The ledger's own trouble.
 pub async fn end(ledger: &Ledger, origin: Origin, wish: &EndRequest) -> Result<EndOutcome, StoreError> {
+    let ledger = &ledger.in_lane(Lane::Ending);
     let Some(seen) = super::find(ledger, wish.id, wish.viewer).await? else { return Ok(EndOutcome::NotFound) };
     let mut changed = false;
     if matches!(seen.facts.intent, Intent::Present) {
