@@ -30,7 +30,7 @@ async fn ends_go_through_while_new_sessions_have_every_other_connection() {
     let (world, agent) = World::with_agent().await;
     let dana = world.dana().await;
     let mut ready = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         ready.push(dana.create(json!({})).await.expect(201).id());
         agent.work().await;
     }
@@ -55,12 +55,20 @@ async fn ends_go_through_while_new_sessions_have_every_other_connection() {
     })
     .await;
 
+    let last: gk_shared::ids::SessionId = ready[3].parse().unwrap();
+    watch.execute("UPDATE sessions SET expires_at = now() WHERE id = $1", &[&last.uuid()]).await.unwrap();
+    eventually(FAST, "the clock ends a session", async || {
+        let sql = "SELECT desired FROM sessions WHERE id = $1";
+        let desired: String = watch.query_one(sql, &[&last.uuid()]).await.unwrap().get(0);
+        if desired == "absent" { Ok(()) } else { Err(desired) }
+    })
+    .await;
     fast("a revoke", dana.request("POST", &format!("/v1/sessions/{}/revoke", ready[0]))).await;
     fast("a revoke with a new token", fresh.request("POST", &format!("/v1/sessions/{}/revoke", ready[1]))).await;
     let ask = json!({"createSlots": 0, "revokeSlots": 8, "waitMs": 1000});
     let claimed = fast("a claim", agent.0.request("POST", "/v1/agent/jobs/claim").json(&ask)).await;
     let leases: gk_shared::wire::job::ClaimedJobs = serde_json::from_value(claimed).unwrap();
-    assert_eq!(leases.jobs.len(), 2, "{leases:?}");
+    assert_eq!(leases.jobs.len(), 3, "{leases:?}");
     for lease in &leases.jobs {
         let body = json!({"leaseToken": lease.lease_token, "generation": lease.generation, "outcome": done(lease)});
         let path = format!("/v1/agent/jobs/{}/complete", lease.job.id());
@@ -77,7 +85,7 @@ async fn ends_go_through_while_new_sessions_have_every_other_connection() {
     flood.iter().for_each(JoinHandle::abort);
     ledger.batch_execute("ROLLBACK").await.unwrap();
     let over = "SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL";
-    assert_eq!(watch.query_one(over, &[]).await.unwrap().get::<_, i64>(0), 3);
+    assert_eq!(watch.query_one(over, &[]).await.unwrap().get::<_, i64>(0), 4);
 }
 
 #[tokio::test]
