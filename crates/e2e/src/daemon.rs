@@ -2,8 +2,8 @@
 //!
 //! Always holds: when a [`Daemon`] is dropped its process is gone, whatever state it was in.
 
+use gk_testkit::counters;
 use rustix::process::{Pid, Signal, kill_process};
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -139,13 +139,6 @@ impl Daemon {
     fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap_or_else(|error| panic!("{signal:?} to {}: {error}", self.name));
     }
-}
-
-/// Where programs that were built to count their lines write the counts: a run that measures coverage says so.
-pub(crate) fn counters() -> Option<(&'static str, OsString)> {
-    const NAME: &str = "LLVM_PROFILE_FILE";
-    #[expect(clippy::disallowed_methods, reason = "the tool that measures coverage says it in no other way")]
-    std::env::var_os(NAME).map(|file| (NAME, file))
 }
 
 impl Drop for Daemon {

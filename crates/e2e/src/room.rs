@@ -3,8 +3,8 @@
 //! Always holds: a program gets an environment of ours, never the machine's; it is ended after a minute, and when the
 //! test ends.
 
-use crate::daemon::counters;
 use crate::ran::Ran;
+use gk_testkit::counters;
 use std::ffi::OsStr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;

@@ -80,7 +80,7 @@ fn ours(words: &[String]) -> Option<Vec<String>> {
 /// Lets the program read its arguments; with `--help` last it does nothing else.
 fn parses(command: &[String]) -> Result<(), String> {
     let (name, args) = command.split_first().expect("a command has a program");
-    let output = Command::new(program(name)).args(args).arg("--help").env_clear().output();
+    let output = Command::new(program(name)).args(args).arg("--help").env_clear().envs(gk_testkit::counters()).output();
     let output = output.map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     // A flag that is named without a value is known all the same.

@@ -25,6 +25,7 @@
 //! each version and kept in the build directory. It is up in a few tenths of a second and gone when it is dropped; what a
 //! killed test run left behind is stopped and removed by the next.
 
+mod counters;
 pub mod docs;
 mod eventually;
 mod pg;
@@ -32,6 +33,7 @@ mod scratch;
 mod template;
 mod version;
 
+pub use counters::counters;
 pub use eventually::eventually;
 pub use pg::{TestPg, TestPgOptions};
 pub use version::{Version, pg_versions};

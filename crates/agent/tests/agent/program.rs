@@ -92,7 +92,7 @@ impl Drop for Program {
 
 fn agent(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    command.args(arguments).env_clear().envs(gk_testkit::counters()).stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
 

@@ -101,7 +101,7 @@ impl Home {
     /// The command, not yet run.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gk"));
-        command.args(args).current_dir(self.path()).env_clear();
+        command.args(args).current_dir(self.path()).env_clear().envs(gk_testkit::counters());
         command.env("HOME", self.path()).env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.env("GK_SYSTEM_CONFIG", self.path().join("system.toml"));
         // A keyring of whoever runs the tests is not for them.

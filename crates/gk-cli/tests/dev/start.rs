@@ -92,6 +92,7 @@ fn a_person_is_told_what_to_type_and_it_works() {
     let output = std::process::Command::new("sh")
         .args(["-c", &script])
         .env_clear()
+        .envs(gk_testkit::counters())
         .env("PATH", format!("{gk_dir}:/usr/local/bin:/usr/bin:/bin"))
         .env("HOME", home.path())
         .output()

@@ -52,7 +52,7 @@ impl Home {
 
     fn program(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
-        command.args(args).env_clear().current_dir(self.path()).stdin(Stdio::null());
+        command.args(args).env_clear().envs(gk_testkit::counters()).current_dir(self.path()).stdin(Stdio::null());
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", self.path()).env("LC_ALL", "C.UTF-8");
         if let Some(uid) = self.uid {
             command.uid(uid).gid(uid);
