@@ -1,4 +1,7 @@
 //! Jobs: what the control plane asks of an agent, and what the agent answers.
+//!
+//! Always holds: an agent refuses a job with a field that it does not know. A newer control plane may have put a
+//! restriction there, and a role without it would be wider than what was granted.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,7 +13,7 @@ use crate::wire::session::SessionFailure;
 
 /// Who asked, as the agent needs to know it (it goes into the role's comment).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Requester {
     /// The actor's name.
     pub user_id: String,
@@ -21,7 +24,7 @@ pub struct Requester {
 
 /// Make the session's role.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateSessionJob {
     /// The job, and the key that makes a repeat harmless.
     pub id: JobId,
@@ -53,7 +56,7 @@ pub struct CreateSessionJob {
 
 /// Remove the session's role.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevokeSessionJob {
     /// The job.
     pub id: JobId,
@@ -69,7 +72,7 @@ pub struct RevokeSessionJob {
 
 /// Move the session's end (never past the pack's limit on the target).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExtendSessionJob {
     /// The job.
     pub id: JobId,
@@ -251,4 +254,37 @@ pub enum JobOutcome {
 pub struct CompletedJob {
     /// Whether this call changed something; `false` for a repeat of a result that was already taken.
     pub changed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_not_known_is_refused_in_every_kind_of_job() {
+        let job = JobId::from_parts(1_700_000_000_000, [1; 10]);
+        let session = SessionId::from_parts(1_700_000_000_000, [2; 10]);
+        let base = |kind: &str| serde_json::json!({"kind": kind, "id": job, "correlationId": "req_x", "sessionId": session, "target": "app"});
+        let with = |kind: &str, more: serde_json::Value| {
+            let mut job = base(kind);
+            let fields = job.as_object_mut().expect("is an object");
+            fields.extend(more.as_object().expect("is an object").clone());
+            job
+        };
+        let create = serde_json::json!({
+            "role": "app_read", "packVersion": "pg-1.0.0", "packDigest": "d", "ttlSeconds": 60,
+            "requester": {"userId": "ada"}, "recipientPublicKey": "k",
+        });
+        let jobs = [
+            with("create_session", create),
+            with("revoke_session", serde_json::json!({"reason": "revoked"})),
+            with("extend_session", serde_json::json!({"ttlSeconds": 60})),
+        ];
+        for mut job in jobs {
+            assert!(serde_json::from_value::<Job>(job.clone()).is_ok(), "{job}");
+            job["onlySchema"] = "sales".into();
+            let error = serde_json::from_value::<Job>(job.clone()).expect_err("has a restriction that is not known");
+            assert!(error.to_string().contains("onlySchema"), "{error}");
+        }
+    }
 }
