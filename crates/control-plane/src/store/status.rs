@@ -27,9 +27,14 @@ const SESSIONS: &str = "-- status::sessions
     SELECT session_status(s) AS status, count(*) AS count FROM sessions s WHERE s.ended_at IS NULL GROUP BY 1";
 const JOBS: &str = "-- status::jobs
     SELECT kind, state, count(*) AS count FROM jobs WHERE state IN ('queued', 'leased') GROUP BY 1, 2";
+/// The clocks that turn an end into a wish may be what has failed, so what is due counts whether it is wished or not.
 const UNCUT: &str = "-- status::uncut
-    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(end_wanted_at)), 0)::float8 AS seconds
-    FROM sessions WHERE desired = 'absent' AND ended_at IS NULL AND cut_at IS NULL";
+    SELECT greatest(0, coalesce(extract(epoch FROM clock_timestamp() - min(due)), 0))::float8 AS seconds FROM (
+        SELECT min(least(end_wanted_at, expires_at)) AS due FROM sessions
+        WHERE desired = 'absent' AND ended_at IS NULL AND cut_at IS NULL
+        UNION ALL
+        SELECT min(expires_at) FROM sessions WHERE desired = 'present' AND expires_at IS NOT NULL
+    ) d";
 
 /// Numbers for `/metrics`.
 ///
