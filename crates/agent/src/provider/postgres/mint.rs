@@ -9,11 +9,11 @@ use gk_shared::dsn::{DsnParts, PgDsn};
 use gk_shared::ids::SessionId;
 use gk_shared::secret::{Password, SecretDsn};
 use jiff::Timestamp;
-use rand::Rng as _;
 use tokio_postgres::types::Type;
 
 use super::retry::{Budget, retrying};
-use super::{PostgresTarget, not_after, one, query_as, scram};
+use super::secrets::Secret;
+use super::{PostgresTarget, not_after, one, query_as};
 use crate::provider::error::{Failure, ProviderError};
 use crate::provider::{MintRequest, Minted};
 
@@ -25,9 +25,11 @@ const SQL: &str = "-- provider::mint\n\
     FROM gk.mint($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8), $9, $10)";
 
 pub(super) async fn mint(target: &PostgresTarget, request: &MintRequest) -> Result<Minted, ProviderError> {
-    let (password, verifier) = fresh_secret(target.config.scram_iterations).await?;
+    let Secret { password, verifier } = target.secrets.take().await?;
     let budget = Budget { time: PATIENCE, deadline: request.act.deadline.clone() };
-    let (named, valid_until) = retrying(budget, || attempt(target, request, &verifier)).await?;
+    let answer = retrying(budget, || attempt(target, request, &verifier)).await;
+    target.secrets.refill();
+    let (named, valid_until) = answer?;
     let role = request.act.session.role_name();
     if named != role.as_str() {
         let text = format!("the helper made role {named} instead of {role}; the helpers are not ours");
@@ -35,19 +37,6 @@ pub(super) async fn mint(target: &PostgresTarget, request: &MintRequest) -> Resu
     }
     let dsn = dsn(target, request.act.session, password)?;
     Ok(Minted { role, valid_until, dsn })
-}
-
-/// A password and its verifier. Thousands of hash rounds would hold up the reactor, so they run beside it.
-async fn fresh_secret(iterations: u32) -> Result<(Password, String), ProviderError> {
-    let made = tokio::task::spawn_blocking(move || {
-        let mut rng = rand::rng();
-        let password = Password::generate(&mut |bytes| rng.fill_bytes(bytes));
-        let mut salt = [0_u8; 16];
-        rng.fill_bytes(&mut salt);
-        let verifier = scram::verifier(&password, salt, iterations);
-        (password, verifier)
-    });
-    made.await.map_err(|_| ProviderError::new(Failure::Busy, "the agent is shutting down"))
 }
 
 /// One try. A refusal because of the lease is looked into once: the target's clock may have jumped ahead.

@@ -13,10 +13,12 @@ mod observe;
 mod probe;
 mod retry;
 pub mod scram;
+mod secrets;
 pub(crate) mod sqlstate;
 mod sweep;
 pub mod tls;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
@@ -47,6 +49,7 @@ pub struct PostgresTarget {
     config: TargetConfig,
     pools: connect::Pools,
     clock: TargetClock,
+    secrets: Arc<secrets::Secrets>,
 }
 
 impl PostgresTarget {
@@ -63,7 +66,8 @@ impl PostgresTarget {
 
     fn with(config: TargetConfig, purpose: connect::Purpose) -> Self {
         let pools = connect::Pools::new(&config, purpose);
-        Self { config, pools, clock: TargetClock::default() }
+        let secrets = secrets::Secrets::new(config.scram_iterations);
+        Self { config, pools, clock: TargetClock::default(), secrets }
     }
 
     /// Where it is and how it is reached.
