@@ -18,8 +18,10 @@ const OUTBOX: usize = 4096;
 /// What has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wake {
-    /// There may be a job for this target.
-    Jobs(TargetId),
+    /// There may be a session to end or to extend on this target.
+    Ends(TargetId),
+    /// There may be a session to make on this target.
+    Beginnings(TargetId),
     /// This session changed.
     Session(SessionId),
     /// Events were written to the audit log or linked.

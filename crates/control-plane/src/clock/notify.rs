@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gk_shared::ids::{SessionId, TargetId};
 use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Notification};
+use tokio_postgres::{AsyncMessage, Client, NoTls, Notification, Statement};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -18,7 +18,8 @@ use crate::config::LedgerConfig;
 use crate::store::StoreError;
 use crate::wakeups::{Wake, Wakeups};
 
-const JOBS: &str = "gk_jobs";
+const ENDS: &str = "gk_ends";
+const BEGINNINGS: &str = "gk_beginnings";
 const SESSIONS: &str = "gk_sessions";
 const AUDIT: &str = "gk_audit";
 /// Wake-ups that one statement sends at most.
@@ -31,8 +32,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(500);
 
 /// A hint need not be on disk.
-const LISTEN: &str =
-    "-- notify::listen\nSET synchronous_commit = off; LISTEN gk_jobs; LISTEN gk_sessions; LISTEN gk_audit";
+const LISTEN: &str = "-- notify::listen\nSET synchronous_commit = off; LISTEN gk_ends; LISTEN gk_beginnings; LISTEN gk_sessions; LISTEN gk_audit";
 const SEND: &str = "-- notify::send
     SELECT pg_notify(n.channel, n.payload) FROM unnest($1::text[], $2::text[]) AS n (channel, payload)";
 
@@ -62,7 +62,7 @@ async fn listen(
     outbox: &mut mpsc::Receiver<Wake>,
     trouble: &mut Trouble,
 ) -> StoreError {
-    let (client, mut heard, own) = match connect(config).await {
+    let Connected { client, mut heard, own, send } = match connect(config).await {
         Ok(connected) => connected,
         Err(error) => return error,
     };
@@ -81,7 +81,7 @@ async fn listen(
             count = outbox.recv_many(&mut batch, TOGETHER) => match count {
                 // The switchboard is gone, and the process with it.
                 0 => std::future::pending().await,
-                _ => send(&client, std::mem::take(&mut batch)).await,
+                _ => tell(&client, &send, std::mem::take(&mut batch)).await,
             },
             () = tokio::time::sleep(PROBE) => answer(client.batch_execute("-- notify::probe\nSELECT 1")).await,
         };
@@ -93,7 +93,15 @@ async fn listen(
 
 type Heard = mpsc::UnboundedReceiver<Notification>;
 
-async fn connect(config: &LedgerConfig) -> Result<(Client, Heard, i32), StoreError> {
+struct Connected {
+    client: Client,
+    heard: Heard,
+    /// This connection's process at the server.
+    own: i32,
+    send: Statement,
+}
+
+async fn connect(config: &LedgerConfig) -> Result<Connected, StoreError> {
     let (client, mut connection) = answer(config.pg().connect(NoTls)).await?;
     let (hear, heard) = mpsc::unbounded_channel();
     // Ends when the client is dropped or the connection breaks; either closes the channel.
@@ -108,7 +116,8 @@ async fn connect(config: &LedgerConfig) -> Result<(Client, Heard, i32), StoreErr
     });
     answer(client.batch_execute(LISTEN)).await?;
     let row = answer(client.query_one("-- notify::own\nSELECT pg_backend_pid()", &[])).await?;
-    Ok((client, heard, row.try_get(0)?))
+    let send = answer(client.prepare(SEND)).await?;
+    Ok(Connected { client, heard, own: row.try_get(0)?, send })
 }
 
 async fn answer<T>(statement: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
@@ -118,15 +127,16 @@ async fn answer<T>(statement: impl Future<Output = Result<T, tokio_postgres::Err
     }
 }
 
-async fn send(client: &Client, batch: Vec<Wake>) -> Result<(), StoreError> {
+async fn tell(client: &Client, send: &Statement, batch: Vec<Wake>) -> Result<(), StoreError> {
     let once: HashSet<Wake> = batch.into_iter().collect();
     let (channels, payloads): (Vec<&str>, Vec<String>) = once.into_iter().map(written).unzip();
-    answer(client.query(SEND, &[&channels, &payloads])).await.map(drop)
+    answer(client.query(send, &[&channels, &payloads])).await.map(drop)
 }
 
 fn written(wake: Wake) -> (&'static str, String) {
     match wake {
-        Wake::Jobs(target) => (JOBS, target.uuid().to_string()),
+        Wake::Ends(target) => (ENDS, target.uuid().to_string()),
+        Wake::Beginnings(target) => (BEGINNINGS, target.uuid().to_string()),
         Wake::Session(session) => (SESSIONS, session.uuid().to_string()),
         Wake::Audit => (AUDIT, String::new()),
     }
@@ -145,7 +155,8 @@ fn hear(note: &Notification, own: i32, wakeups: &Wakeups) {
 fn read(channel: &str, payload: &str) -> Option<Wake> {
     let id = || Uuid::parse_str(payload).ok();
     match channel {
-        JOBS => id().map(|id| Wake::Jobs(TargetId::from_uuid(id))),
+        ENDS => id().map(|id| Wake::Ends(TargetId::from_uuid(id))),
+        BEGINNINGS => id().map(|id| Wake::Beginnings(TargetId::from_uuid(id))),
         SESSIONS => id().map(|id| Wake::Session(SessionId::from_uuid(id))),
         AUDIT => Some(Wake::Audit),
         _ => None,
@@ -159,7 +170,8 @@ mod tests {
     #[test]
     fn every_wake_up_reads_back_and_nonsense_wakes_nobody() {
         let wakes = [
-            Wake::Jobs(TargetId::from_parts(1, [1; 10])),
+            Wake::Ends(TargetId::from_parts(1, [1; 10])),
+            Wake::Beginnings(TargetId::from_parts(1, [1; 10])),
             Wake::Session(SessionId::from_parts(2, [2; 10])),
             Wake::Audit,
         ];
@@ -167,7 +179,7 @@ mod tests {
             let (channel, payload) = written(wake);
             assert_eq!(read(channel, &payload), Some(wake));
         }
-        assert_eq!(read(JOBS, "1; DROP TABLE jobs"), None);
+        assert_eq!(read(ENDS, "1; DROP TABLE jobs"), None);
         assert_eq!(read("other", ""), None);
     }
 }

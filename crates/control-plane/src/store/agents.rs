@@ -178,7 +178,8 @@ async fn take_health(
     let row = Reader::new(&row, "target");
     let id = row.id("id", TargetId::from_uuid)?;
     if row.get("back")? {
-        ledger.wakeups().wake(Wake::Jobs(id));
+        ledger.wakeups().wake(Wake::Ends(id));
+        ledger.wakeups().wake(Wake::Beginnings(id));
     }
     Ok(Some(id))
 }

@@ -116,7 +116,7 @@ pub async fn run(ledger: &Ledger, origin: Origin, ask: &RunCleanup) -> Result<Cl
     tx.record(event).commit().await?;
     while scan::run(ledger).await?.more {}
     hurry(ledger, &sessions).await?;
-    found.iter().for_each(|(_, target)| ledger.wakeups().wake(Wake::Jobs(*target)));
+    found.iter().for_each(|(_, target)| ledger.wakeups().wake(Wake::Ends(*target)));
     Ok(CleanupStarted { sessions, dry_run: false })
 }
 

@@ -141,6 +141,16 @@ impl Ledger {
         AuditedTx::begin(self.clone(), lane, origin).await
     }
 
+    /// Begins a change with a look at what it is about, in one flight.
+    pub(super) async fn begin_with(
+        &self,
+        (lane, origin): (Lane, Origin),
+        look: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<(AuditedTx, Vec<Row>), StoreError> {
+        AuditedTx::begin_with((self.clone(), lane, origin), look, params).await
+    }
+
     /// Runs one statement by itself.
     pub(super) async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         self.query_in(self.lane, sql, params).await

@@ -102,7 +102,8 @@ async fn requeue(ledger: &Ledger) -> Result<usize, StoreError> {
     let rows = ledger.query_in(Lane::Ending, REQUEUE, &params).await?;
     for row in &rows {
         let target = Reader::new(row, "job").id("target_id", TargetId::from_uuid)?;
-        ledger.wakeups().wake(Wake::Jobs(target));
+        ledger.wakeups().wake(Wake::Ends(target));
+        ledger.wakeups().wake(Wake::Beginnings(target));
     }
     Ok(rows.len())
 }

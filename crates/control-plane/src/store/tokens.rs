@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gk_shared::audit::AuditAction;
-use gk_shared::ids::{ActorId, AgentId, TokenId};
+use gk_shared::ids::{ActorId, AgentId, TargetId, TokenId};
 use gk_shared::names::{ActorName, AgentName, GroupName};
 use gk_shared::secret::{BearerToken, TokenHash};
 use gk_shared::wire::token::{Scope, TokenView};
@@ -47,6 +47,8 @@ pub struct AgentIdentity {
     pub id: AgentId,
     /// Its name.
     pub name: AgentName,
+    /// The targets that it served when it was looked up.
+    pub targets: Vec<TargetId>,
 }
 
 /// What a token is worth.
@@ -68,7 +70,8 @@ pub enum Authentication {
 const AUTHENTICATE: &str = "-- tokens::authenticate
     SELECT k.id, k.hash, k.scopes, k.expires_at, k.revoked_at IS NOT NULL OR a.disabled_at IS NOT NULL AS dead,
         k.expires_at <= clock_timestamp() AS expired, coalesce(k.last_used_at < now() - interval '1 minute', true) AS stale,
-        a.id AS actor_id, a.kind, a.name, a.email, a.groups, g.id AS agent_id, clock_timestamp() AS now
+        a.id AS actor_id, a.kind, a.name, a.email, a.groups, g.id AS agent_id, clock_timestamp() AS now,
+        ARRAY(SELECT target_id FROM agent_targets WHERE agent_id = g.id) AS agent_targets
     FROM tokens k JOIN actors a ON a.id = k.actor_id LEFT JOIN agents g ON g.actor_id = a.id
     WHERE k.hash = $1";
 /// Of many requests at once with one token, one notes the minute; the others must not queue up behind it.
@@ -109,7 +112,11 @@ pub async fn authenticate(ledger: &Ledger, token: &BearerToken) -> Result<Authen
 fn caller(row: &Reader<'_>) -> Result<Caller, StoreError> {
     let agent: Option<uuid::Uuid> = row.get("agent_id")?;
     let agent = match agent {
-        Some(id) => Some(AgentIdentity { id: AgentId::from_uuid(id), name: row.parse("name")? }),
+        Some(id) => {
+            let targets: Vec<uuid::Uuid> = row.get("agent_targets")?;
+            let targets = targets.into_iter().map(TargetId::from_uuid).collect();
+            Some(AgentIdentity { id: AgentId::from_uuid(id), name: row.parse("name")?, targets })
+        }
         None => None,
     };
     Ok(Caller {

@@ -4,11 +4,12 @@
 //! and hands back the connection. Dropped before that, it rolls back. Wake-ups go out after the commit, never before.
 
 use deadpool_postgres::Object;
-use futures_util::future::join;
+use futures_util::future::{join, join3};
 use gk_shared::audit::{AuditEvent, leaf_hash};
+use gk_shared::ids::SessionId;
 use jiff::Timestamp;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
 use super::event::{Event, Origin};
@@ -37,9 +38,26 @@ pub struct AuditedTx {
     ledger: Ledger,
     origin: Origin,
     at: Timestamp,
+    last: Option<Last>,
     events: Vec<AuditEvent>,
+    only_if: Option<SessionId>,
     wakes: Vec<Wake>,
 }
+
+/// A change that waits for its flight.
+struct Last {
+    sql: &'static str,
+    params: Vec<Param>,
+}
+
+/// A parameter that a waiting statement keeps.
+pub(super) type Param = Box<dyn ToSql + Send + Sync>;
+
+/// The parameters of a statement that waits.
+macro_rules! params {
+    ($($value:expr),+ $(,)?) => { vec![$(Box::new($value) as $crate::store::tx::Param),+] };
+}
+pub(super) use params;
 
 /// A change with at least one event: it may be committed.
 #[must_use = "dropped, it rolls back"]
@@ -47,16 +65,36 @@ pub struct Recorded(AuditedTx);
 
 impl AuditedTx {
     pub(super) async fn begin(ledger: Ledger, lane: Lane, origin: Origin) -> Result<Self, StoreError> {
-        let client = ledger.client(lane).await?;
-        let clock = client.prepare_cached("-- tx::begin\nSELECT now() AS now").await?;
-        // In hand before the first byte is sent: from here on a drop rolls back.
-        let mut tx =
-            Self { client: Some(client), ledger, origin, at: Timestamp::UNIX_EPOCH, events: vec![], wakes: vec![] };
+        let (mut tx, clock) = Self::open(ledger, lane, origin).await?;
         // Both travel in one flight.
         let (begun, now) = join(tx.client().batch_execute("BEGIN"), tx.client().query_one(&clock, &[])).await;
         begun?;
         tx.at = Reader::new(&now?, "clock").get("now")?;
         Ok(tx)
+    }
+
+    /// Begins with a look, in the same flight. A look alone: were there no transaction, nothing would have happened.
+    pub(super) async fn begin_with(
+        (ledger, lane, origin): (Ledger, Lane, Origin),
+        look: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<(Self, Vec<Row>), StoreError> {
+        let (mut tx, clock) = Self::open(ledger, lane, origin).await?;
+        let look = tx.client().prepare_cached(look).await?;
+        let client = tx.client();
+        let (begun, now, rows) =
+            join3(client.batch_execute("BEGIN"), client.query_one(&clock, &[]), client.query(&look, params)).await;
+        begun?;
+        tx.at = Reader::new(&now?, "clock").get("now")?;
+        Ok((tx, rows?))
+    }
+
+    /// A connection in hand before the first byte is sent: from here on a drop rolls back.
+    async fn open(ledger: Ledger, lane: Lane, origin: Origin) -> Result<(Self, Statement), StoreError> {
+        let client = ledger.client(lane).await?;
+        let clock = client.prepare_cached("-- tx::begin\nSELECT now() AS now").await?;
+        let (at, last, only_if) = (Timestamp::UNIX_EPOCH, None, None);
+        Ok((Self { client: Some(client), ledger, origin, at, last, events: vec![], only_if, wakes: vec![] }, clock))
     }
 
     /// The ledger's time of this transaction.
@@ -84,6 +122,12 @@ impl AuditedTx {
 
     pub(super) async fn one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, StoreError> {
         self.opt(sql, params).await?.ok_or_else(StoreError::no_row)
+    }
+
+    /// The last change, which waits for the commit and travels with it. What it finds is not known before: it is for
+    /// rows that this transaction has locked, or goes with [`Recorded::only_if_made`].
+    pub(super) fn last(&mut self, sql: &'static str, params: Vec<Param>) {
+        self.last = Some(Last { sql, params });
     }
 
     /// Somebody to wake once it is committed.
@@ -143,34 +187,75 @@ impl Recorded {
         self
     }
 
-    /// Writes the events and commits, in one flight; then wakes those who wait.
+    /// Writes the events only if this session exists once the last change is made; without it nothing changes at all.
+    pub(super) fn only_if_made(mut self, session: SessionId) -> Self {
+        self.0.only_if = Some(session);
+        self
+    }
+
+    /// Makes the last change, writes the events and commits, in one flight; then wakes those who wait.
     ///
     /// # Errors
     /// [`StoreError::AuditUnavailable`] if an event could not be written: then nothing has changed.
-    pub async fn commit(mut self) -> Result<(), StoreError> {
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.commit_returning().await.map(drop)
+    }
+
+    /// Commits, and gives the rows of the last change.
+    pub(super) async fn commit_returning(mut self) -> Result<Vec<Row>, StoreError> {
         let tx = &mut self.0;
-        let canonical: Vec<String> = tx.events.iter().map(AuditEvent::canonical).collect();
-        let leaves: Vec<Vec<u8>> = canonical.iter().map(|text| leaf_hash(text).0.to_vec()).collect();
-        let ids: Vec<Uuid> = tx.events.iter().map(|event| event.id.uuid()).collect();
+        // All that has to be prepared is, before the flight: in it, what is sent first is done first.
         let insert = tx.client().prepare_cached(INSERT_EVENTS).await.map_err(StoreError::audit)?;
-        let tenant = Ledger::tenant().uuid();
-        let (written, committed) = {
-            let params: [&(dyn ToSql + Sync); 4] = [&tenant, &ids, &canonical, &leaves];
-            // A failed INSERT turns the COMMIT behind it into a ROLLBACK.
-            join(tx.client().execute(&insert, &params), tx.client().batch_execute("COMMIT")).await
+        let last = match &tx.last {
+            Some(last) => Some((tx.client().prepare_cached(last.sql).await?, borrowed(&last.params))),
+            None => None,
         };
+        let change = async {
+            match &last {
+                Some((statement, params)) => tx.client().query(statement, params).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        let events = EventRows::of(&tx.events);
+        let only_if = tx.only_if.map(|session| session.uuid());
+        let params: [&(dyn ToSql + Sync); 5] =
+            [&Ledger::tenant().uuid(), &events.ids, &events.canonical, &events.leaves, &only_if];
+        // What fails turns all behind it into failures, and the COMMIT into a ROLLBACK.
+        let (changed, written, committed) =
+            join3(change, tx.client().execute(&insert, &params), tx.client().batch_execute("COMMIT")).await;
+        let rows = changed?;
         written.map_err(StoreError::audit)?;
         committed?;
         drop(tx.client.take());
         tx.wakes.push(Wake::Audit);
         tx.wake_all();
-        Ok(())
+        Ok(rows)
+    }
+}
+
+fn borrowed(params: &[Param]) -> Vec<&(dyn ToSql + Sync)> {
+    params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect()
+}
+
+/// The columns of the events that a transaction writes.
+struct EventRows {
+    ids: Vec<Uuid>,
+    canonical: Vec<String>,
+    leaves: Vec<Vec<u8>>,
+}
+
+impl EventRows {
+    fn of(events: &[AuditEvent]) -> Self {
+        let canonical: Vec<String> = events.iter().map(AuditEvent::canonical).collect();
+        let leaves = canonical.iter().map(|text| leaf_hash(text).0.to_vec()).collect();
+        Self { ids: events.iter().map(|event| event.id.uuid()).collect(), canonical, leaves }
     }
 }
 
 const INSERT_EVENTS: &str = "-- tx::insert_events
     INSERT INTO audit_events (tenant_id, id, canonical, leaf)
-    SELECT $1, e.id, e.canonical, e.leaf FROM unnest($2::uuid[], $3::text[], $4::bytea[]) AS e (id, canonical, leaf)";
+    SELECT $1, e.id, e.canonical, e.leaf FROM unnest($2::uuid[], $3::text[], $4::bytea[]) AS e (id, canonical, leaf)
+    WHERE $5::uuid IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = $5)";
 
 impl Drop for AuditedTx {
     fn drop(&mut self) {

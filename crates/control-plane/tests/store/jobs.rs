@@ -71,7 +71,7 @@ async fn ends_come_before_beginnings_and_only_the_agents_own_targets_count() {
     };
     let life = Duration::from_secs(60);
     let stranger = agents::enroll(&books.ledger, Origin::system(), &stranger, life).await.expect("enrols");
-    let stranger = gk_control_plane::store::tokens::AgentIdentity { id: stranger.agent_id, name: stranger.name };
+    let stranger = books.who(stranger.token.expose()).await;
     assert!(books.claim(&stranger).await.is_empty());
     let mut away = slots(4, 4, 0);
     away.except_targets = vec!["pg-local".parse().expect("is a name")];

@@ -96,6 +96,15 @@ impl Books {
         }
     }
 
+    /// The agent that this token stands for.
+    pub(crate) async fn who(&self, token: &str) -> AgentIdentity {
+        let token = BearerToken::parse(token).expect("is a token");
+        match tokens::authenticate(&self.ledger, &token).await.expect("answers") {
+            Authentication::Known(caller) => caller.agent.expect("an agent's token"),
+            other => panic!("a fresh token is {other:?}"),
+        }
+    }
+
     /// An agent that serves `pg-local` and has said so.
     pub(crate) async fn agent(&self, name: &str) -> AgentIdentity {
         let ask = EnrollAgent {
@@ -105,7 +114,7 @@ impl Books {
         };
         let life = Duration::from_secs(3600);
         let enrolled = agents::enroll(&self.ledger, Origin::system(), &ask, life).await.expect("enrols");
-        let agent = AgentIdentity { id: enrolled.agent_id, name: enrolled.name };
+        let agent = self.who(enrolled.token.expose()).await;
         agents::heartbeat(&self.ledger, &agent, &heartbeat(), "0").await.expect("takes a heartbeat");
         agent
     }

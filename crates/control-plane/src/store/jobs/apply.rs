@@ -14,6 +14,7 @@ use super::verdict::Verdict;
 use crate::store::random::jittered;
 use crate::store::row::Reader;
 use crate::store::sessions::end::{Why, want_absent};
+use crate::store::tx::params;
 use crate::store::{AuditedTx, Event, Ledger, Recorded, StoreError};
 use crate::wakeups::Wake;
 
@@ -39,12 +40,12 @@ pub(super) async fn apply(
             tx.rollback().await?;
             return again(ledger, job, error, retry_in).await;
         }
-        Verdict::Ready { expires_at, sealed } => ready(tx, job, expires_at, &sealed).await?,
+        Verdict::Ready { expires_at, sealed } => ready(tx, job, expires_at, sealed),
         Verdict::Extended { expires_at } => extended(tx, job, expires_at).await?,
         Verdict::NotExtended(error) => not_extended(tx, job, &error).await?,
         Verdict::Cut { dropped, blocked, retry_in } => {
             let retry_in = jittered(ledger.randomness(), retry_in);
-            cut(tx, job, (dropped, blocked), retry_in).await?
+            cut(tx, job, (dropped, blocked), retry_in)
         }
         Verdict::Failed(error) => failed(tx, job, error).await?,
         Verdict::Refused(code) => {
@@ -69,29 +70,36 @@ macro_rules! done {
     };
 }
 
-/// Never later than granted, whatever the agent says; the two seconds are for clocks that differ a little.
 const READY: &str = concat!(
     "-- jobs::complete_ready\n",
     done!(),
     "UPDATE sessions SET observed = 'armed', observed_generation = $4, observed_at = now(), backends = 0,
-        ready_at = coalesce(ready_at, now()), sealed_credential = $5,
-        expires_at = least($6, now() + make_interval(secs => $7::float8 + 2))
-     WHERE id = $3 RETURNING expires_at"
+        ready_at = coalesce(ready_at, now()), sealed_credential = $5, expires_at = $6
+     WHERE id = $3"
 );
 
-async fn ready(tx: AuditedTx, job: &Locked, expires_at: Timestamp, sealed: &str) -> Result<Recorded, StoreError> {
+/// Clocks may differ by so much before an end that an agent reports is held to be later than granted.
+const CLOCK_SLACK: Duration = Duration::from_secs(2);
+
+/// Never later than granted, whatever the agent says.
+fn ready(mut tx: AuditedTx, job: &Locked, expires_at: Timestamp, sealed: String) -> Recorded {
     let generation = job.held.lease_generation;
-    let ttl = f64::from(job.ttl_seconds);
-    let params: [&(dyn ToSql + Sync); 7] =
-        [&job.job.uuid(), &job.digest.as_slice(), &job.session.uuid(), &generation, &sealed, &expires_at, &ttl];
-    let row = tx.one(READY, &params).await?;
-    let end: Timestamp = Reader::new(&row, "session").get("expires_at")?;
+    let end = expires_at.min(latest_end(tx.at(), job.ttl_seconds));
+    let digest = job.digest.to_vec();
+    let (id, session) = (job.job.uuid(), job.session.uuid());
+    tx.last(READY, params![id, digest, session, generation, sealed, end]);
     let event = Event::new(AuditAction::SessionCreated, job.session)
         .fact("target", &job.target_name)
+        .fact("pack_version", &job.pack_version)
         .fact("database_user", &job.held.role)
         .fact("expires_at", end)
         .fact("generation", generation);
-    Ok(tx.record(event.because_of(&job.correlation)))
+    tx.record(event.because_of(&job.correlation))
+}
+
+fn latest_end(now: Timestamp, ttl_seconds: i32) -> Timestamp {
+    let granted = Duration::from_secs(u64::try_from(ttl_seconds).unwrap_or_default());
+    now.checked_add(granted + CLOCK_SLACK).unwrap_or(Timestamp::MAX)
 }
 
 /// Never earlier than it was promised before, and never later than granted when it was asked for, whatever the agent says.
@@ -143,15 +151,9 @@ const CUT: &str = "-- jobs::complete_cut
         error = CASE WHEN end_reason = 'failed' THEN error END
     WHERE id = $3";
 
-async fn cut(
-    tx: AuditedTx,
-    job: &Locked,
-    (dropped, blocked): (bool, Option<String>),
-    retry_in: Duration,
-) -> Result<Recorded, StoreError> {
-    let params: [&(dyn ToSql + Sync); 6] =
-        [&job.job.uuid(), &job.digest.as_slice(), &job.session.uuid(), &dropped, &blocked, &retry_in.as_secs_f64()];
-    tx.query(CUT, &params).await?;
+fn cut(mut tx: AuditedTx, job: &Locked, (dropped, blocked): (bool, Option<String>), retry_in: Duration) -> Recorded {
+    let (id, digest, session) = (job.job.uuid(), job.digest.to_vec(), job.session.uuid());
+    tx.last(CUT, params![id, digest, session, dropped, blocked.clone(), retry_in.as_secs_f64()]);
     let event = |action| Event::new(action, job.session).because_of(&job.correlation);
     let mut events = Vec::new();
     if !job.held.cut {
@@ -164,7 +166,7 @@ async fn cut(
     } else {
         events.push(event(AuditAction::SessionCut).fact("blocked", "no longer"));
     }
-    Ok(tx.record_all(events).expect("one of the three branches gave an event, or the cut before them did"))
+    tx.record_all(events).expect("one of the three branches gave an event, or the cut before them did")
 }
 
 async fn failed(mut tx: AuditedTx, job: &Locked, error: SessionFailure) -> Result<Recorded, StoreError> {

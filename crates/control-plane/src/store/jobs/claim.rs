@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use gk_shared::ids::{JobId, SessionId, TargetId};
+use gk_shared::ids::{JobId, SessionId};
 use gk_shared::names::TargetName;
 use gk_shared::wire::job::{
     ClaimJobs, CreateSessionJob, ExtendSessionJob, Job, LeasedJob, Requester, RevokeSessionJob,
@@ -28,11 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The ledger's own trouble.
 pub async fn claim(ledger: &Ledger, agent: &AgentIdentity, ask: &ClaimJobs) -> Result<Vec<LeasedJob>, StoreError> {
     let until = Instant::now() + Duration::from_millis(ask.wait_ms.into()).min(LONGEST_WAIT);
-    let jobs = claim_now(ledger, agent, ask).await?;
-    if !jobs.is_empty() || ask.wait_ms == 0 {
-        return Ok(jobs);
-    }
-    let mut listener = ledger.wakeups().listen(&wakes(ledger, agent).await?);
+    let mut listener = ledger.wakeups().listen(&wakes(agent, ask));
     loop {
         let jobs = claim_now(ledger, agent, ask).await?;
         let left = until.saturating_duration_since(Instant::now());
@@ -43,13 +39,11 @@ pub async fn claim(ledger: &Ledger, agent: &AgentIdentity, ask: &ClaimJobs) -> R
     }
 }
 
-const TARGETS: &str = "-- jobs::claim_targets
-    SELECT target_id FROM agent_targets WHERE agent_id = $1";
-
-async fn wakes(ledger: &Ledger, agent: &AgentIdentity) -> Result<Vec<Wake>, StoreError> {
-    let rows = ledger.query_in(Lane::Ending, TARGETS, &[&agent.id.uuid()]).await?;
-    let id = |row: &Row| Reader::new(row, "target").id("target_id", TargetId::from_uuid);
-    rows.iter().map(|row| id(row).map(Wake::Jobs)).collect()
+/// Only what the free slots are for: an agent's two long polls need not wake each other.
+fn wakes(agent: &AgentIdentity, ask: &ClaimJobs) -> Vec<Wake> {
+    let ends = agent.targets.iter().filter(|_| ask.revoke_slots > 0).copied().map(Wake::Ends);
+    let beginnings = agent.targets.iter().filter(|_| ask.create_slots > 0).copied().map(Wake::Beginnings);
+    ends.chain(beginnings).collect()
 }
 
 /// `mine` are the agent's targets, those first whose oldest job waits longest. A job that its session no longer needs

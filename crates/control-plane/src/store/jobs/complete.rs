@@ -48,6 +48,7 @@ pub(super) struct Locked {
     pub(super) target_name: String,
     pub(super) correlation: String,
     pub(super) ttl_seconds: i32,
+    pub(super) pack_version: String,
     pub(super) digest: [u8; 32],
     pub(super) held: Held,
     pub(super) age: Duration,
@@ -56,7 +57,7 @@ pub(super) struct Locked {
 
 const LOCK: &str = "-- jobs::complete_lock
     SELECT j.kind, j.state, j.agent_id, j.lease_token, j.lease_generation, j.result_digest, j.attempt,
-        j.correlation_id, coalesce(j.ttl_seconds, s.ttl_seconds) AS ttl_seconds, s.id AS session_id,
+        j.correlation_id, coalesce(j.ttl_seconds, s.ttl_seconds) AS ttl_seconds, s.id AS session_id, s.pack_version,
         t.name AS target, s.desired, s.generation, s.cut_at IS NOT NULL AS cut, s.ended_at IS NOT NULL AS ended,
         s.blocked, s.provision_deadline <= now() AS late,
         extract(epoch FROM now() - s.created_at)::float8 AS age,
@@ -79,8 +80,8 @@ pub async fn complete(
         JobOutcome::Minted { .. } | JobOutcome::Extended { .. } => Lane::Normal,
     };
     let ledger = &ledger.in_lane(lane);
-    let tx = ledger.begin(lane, origin).await?;
-    let Some(row) = tx.opt(LOCK, &[&id.uuid()]).await? else { return Ok(Completion::Stale) };
+    let (tx, rows) = ledger.begin_with((lane, origin), LOCK, &[&id.uuid()]).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(Completion::Stale) };
     let digest = digest(&report.outcome);
     if let Some(answer) = without_lease(&Reader::new(&row, "job"), agent, (report, &digest))? {
         return Ok(answer);
@@ -156,6 +157,7 @@ fn locked(row: &Row, job: JobId, digest: [u8; 32]) -> Result<Locked, StoreError>
         target_name: row.get("target")?,
         correlation: row.get("correlation_id")?,
         ttl_seconds: row.get("ttl_seconds")?,
+        pack_version: row.get("pack_version")?,
         digest,
         held,
         age: seconds(row.get("age")?),

@@ -35,7 +35,7 @@ pub(super) async fn apply(ledger: &Ledger, origin: Origin, look: &Look<'_>, step
     let hurry = pick(steps, |step| matches!(step, Step::Hurry | Step::Resurrected));
     if !hurry.is_empty() {
         cleanup::hurry(ledger, &hurry).await?;
-        ledger.wakeups().wake(Wake::Jobs(look.target));
+        ledger.wakeups().wake(Wake::Ends(look.target));
     }
     forget_orphans(ledger, look).await
 }
@@ -158,7 +158,7 @@ async fn reopen(tx: &mut AuditedTx, look: &Look<'_>, ids: &[SessionId]) -> Resul
         let row = Reader::new(&row, "session");
         let id = row.id("id", SessionId::from_uuid)?;
         tx.wake(Wake::Session(id));
-        tx.wake(Wake::Jobs(look.target));
+        tx.wake(Wake::Ends(look.target));
         let event = Event::new(AuditAction::SessionResurrected, id).because_of(row.get("correlation_id")?);
         events.push(event.fact("generation", row.get::<i64>("generation")?));
     }

@@ -15,7 +15,8 @@ use tokio_postgres::types::ToSql;
 
 use super::record::{KeyKind, SessionRecord, session_columns};
 use crate::store::row::Reader;
-use crate::store::{AuditedTx, Event, Lane, Ledger, Origin, StoreError};
+use crate::store::tx::{Param, params};
+use crate::store::{Event, Lane, Ledger, Origin, StoreError};
 use crate::wakeups::Wake;
 
 /// How long a repeat of a request is known as one.
@@ -124,25 +125,28 @@ pub enum CreateRefused {
 pub async fn create(ledger: &Ledger, new: &NewSession) -> Result<Created, CreateRefused> {
     let origin = Origin::actor(new.requester.name.as_str(), new.request);
     let mut tx = ledger.begin(Lane::Normal, origin).await?;
-    let Some(session) = insert(&tx, new).await? else {
-        return match earlier(&tx, new).await? {
+    let job: JobId = tx.fresh();
+    tx.last(INSERT, params(new, job));
+    let rows = tx.record(requested(new)).only_if_made(new.id).commit_returning().await?;
+    let Some(row) = rows.first() else {
+        return match earlier(ledger, new).await? {
             Some(found) => found,
-            None => Err(why_not(&tx, new).await?),
+            None => Err(why_not(ledger, new).await?),
         };
     };
-    tx.wake(Wake::Jobs(session.target_id));
-    tx.record(requested(new, &session)).commit().await?;
+    let session = SessionRecord::read(row)?;
+    ledger.wakeups().wake(Wake::Beginnings(session.target_id));
     Ok(Created::New(session))
 }
 
-fn requested(new: &NewSession, session: &SessionRecord) -> Event {
+/// The version of the pack is not known before the row is made: the event of the minted role says it.
+fn requested(new: &NewSession) -> Event {
     Event::new(AuditAction::SessionRequested, new.id)
         .fact("target", &new.target)
         .fact("role", &new.role)
-        .fact("pack_version", &session.pack_version)
         .fact("ttl_seconds", new.ttl.as_secs())
         .fact("rule", &new.rule)
-        .fact("recipient_key", &session.recipient_fingerprint)
+        .fact("recipient_key", new.recipient.fingerprint())
         .fact_opt("reason", new.reason.as_ref())
         .fact_opt("ticket", new.ticket.as_ref())
         .fact_opt("max_connections", new.max_connections)
@@ -186,39 +190,32 @@ const INSERT: &str = concat!(
     " FROM s, t, (SELECT $21::text AS name) a"
 );
 
-async fn insert(tx: &AuditedTx, new: &NewSession) -> Result<Option<SessionRecord>, StoreError> {
-    let tenant = Ledger::tenant().uuid();
-    let job: JobId = tx.fresh();
+fn params(new: &NewSession, job: JobId) -> Vec<Param> {
     let ttl = i32::try_from(new.ttl.as_secs()).expect("a ttl is at most a day");
-    let within = new.provision_within.as_secs_f64();
-    let connections = new.max_connections.map(i32::from);
-    let (reason, ticket) = (new.reason.as_ref().map(Reason::as_str), new.ticket.as_ref().map(TicketRef::as_str));
-    let (recipient, request) = (new.recipient.to_bytes(), new.request.to_string());
-    let params: [&(dyn ToSql + Sync); 22] = [
-        &tenant,
-        &new.id.uuid(),
-        &new.requester.actor.uuid(),
-        &new.target.as_str(),
-        &new.role.as_str(),
-        &f64::from(AGENT_SILENCE_SECONDS),
-        &new.key.as_str(),
-        &new.body_hash.as_slice(),
-        &f64::from(KEY_LIFE_SECONDS),
-        &new.requester.token.uuid(),
-        &reason,
-        &ticket,
-        &ttl,
-        &connections,
-        &recipient.as_slice(),
-        &new.recipient.fingerprint(),
-        &new.key_kind.as_str(),
-        &request,
-        &within,
-        &job.uuid(),
-        &new.requester.name.as_str(),
-        &MOST_SKEW_MS,
-    ];
-    tx.opt(INSERT, &params).await?.map(|row| SessionRecord::read(&row)).transpose()
+    params![
+        Ledger::tenant().uuid(),
+        new.id.uuid(),
+        new.requester.actor.uuid(),
+        new.target.to_string(),
+        new.role.to_string(),
+        f64::from(AGENT_SILENCE_SECONDS),
+        new.key.as_str().to_owned(),
+        new.body_hash.to_vec(),
+        f64::from(KEY_LIFE_SECONDS),
+        new.requester.token.uuid(),
+        new.reason.as_ref().map(Reason::to_string),
+        new.ticket.as_ref().map(TicketRef::to_string),
+        ttl,
+        new.max_connections.map(i32::from),
+        new.recipient.to_bytes().to_vec(),
+        new.recipient.fingerprint(),
+        new.key_kind.as_str(),
+        new.request.to_string(),
+        new.provision_within.as_secs_f64(),
+        job.uuid(),
+        new.requester.name.to_string(),
+        MOST_SKEW_MS,
+    ]
 }
 
 const EARLIER: &str = concat!(
@@ -231,8 +228,10 @@ const EARLIER: &str = concat!(
 );
 
 /// What this key made before, if anything: a statement of its own, which sees what a request at the same time committed.
-async fn earlier(tx: &AuditedTx, new: &NewSession) -> Result<Option<Result<Created, CreateRefused>>, StoreError> {
-    let Some(row) = tx.opt(EARLIER, &[&new.requester.actor.uuid(), &new.key.as_str()]).await? else { return Ok(None) };
+async fn earlier(ledger: &Ledger, new: &NewSession) -> Result<Option<Result<Created, CreateRefused>>, StoreError> {
+    let Some(row) = ledger.opt(EARLIER, &[&new.requester.actor.uuid(), &new.key.as_str()]).await? else {
+        return Ok(None);
+    };
     let body: &[u8] = Reader::new(&row, "idempotency key").get("body_hash")?;
     if body != new.body_hash {
         return Ok(Some(Err(CreateRefused::IdempotencyMismatch)));
@@ -252,12 +251,12 @@ const WHY_NOT: &str = "-- sessions::create_why_not
     WHERE t.tenant_id = $1 AND t.name = $2";
 
 /// Nothing was made and nothing was there before: finds the reason.
-async fn why_not(tx: &AuditedTx, new: &NewSession) -> Result<CreateRefused, StoreError> {
+async fn why_not(ledger: &Ledger, new: &NewSession) -> Result<CreateRefused, StoreError> {
     let silence = f64::from(AGENT_SILENCE_SECONDS);
     let token = new.requester.token.uuid();
     let params: [&(dyn ToSql + Sync); 5] =
         [&Ledger::tenant().uuid(), &new.target.as_str(), &new.role.as_str(), &silence, &token];
-    let Some(row) = tx.opt(WHY_NOT, &params).await? else { return Ok(CreateRefused::UnknownTarget) };
+    let Some(row) = ledger.opt(WHY_NOT, &params).await? else { return Ok(CreateRefused::UnknownTarget) };
     let row = Reader::new(&row, "target");
     let (served, seen, works): (bool, bool, bool) = (row.get("served")?, row.get("seen")?, row.get("works")?);
     let skew_ms: i64 = row.get("skew_ms")?;

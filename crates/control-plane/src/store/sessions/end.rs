@@ -181,7 +181,7 @@ pub(in crate::store) async fn want_absent_if(
     for row in &rows {
         let row = Reader::new(row, "session");
         let id = row.id("id", SessionId::from_uuid)?;
-        tx.wake(Wake::Jobs(row.id("target_id", TargetId::from_uuid)?));
+        tx.wake(Wake::Ends(row.id("target_id", TargetId::from_uuid)?));
         tx.wake(Wake::Session(id));
         events.extend(ending(id, row.get("over")?, row.get("correlation_id")?, (why, tx.origin())));
     }

@@ -78,7 +78,7 @@ pub async fn extend(ledger: &Ledger, origin: Origin, wish: &ExtendRequest) -> Re
     if tx.opt(ASK, &params).await?.is_none() {
         return Ok(ExtendOutcome::UnderWay);
     }
-    tx.wake(Wake::Jobs(session.target_id));
+    tx.wake(Wake::Ends(session.target_id));
     let event = Event::new(AuditAction::SessionExtended, wish.id)
         .fact("step", "asked")
         .fact("ttl_seconds", wish.ttl.as_secs())
