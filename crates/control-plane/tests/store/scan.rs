@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gk_control_plane::clock;
-use gk_control_plane::store::{Origin, cleanup, jobs, scan, sessions};
+use gk_control_plane::store::{Origin, cleanup, jobs, scan, sessions, status};
 use gk_shared::session::{EndReason, Intent, SessionStatus};
 use gk_shared::wire::cleanup::RunCleanup;
 use gk_testkit::eventually;
@@ -32,6 +32,24 @@ async fn an_expired_session_ends_even_when_the_jobs_table_was_emptied() {
     assert_eq!(books.result(&agent, &leases[0], ended()).await, TAKEN);
     assert_eq!(books.status(session.id).await, SessionStatus::Expired);
     assert_eq!(books.find(session.id).await.ended_by.as_deref(), Some("system"));
+}
+
+#[tokio::test]
+async fn the_oldest_uncut_end_counts_whether_the_clocks_acted_on_it_or_not() {
+    let books = Books::open().await;
+    let uncut = async || status::gauges(&books.ledger).await.expect("counts").oldest_uncut_seconds;
+    assert!(uncut().await < 0.001, "there is no session");
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (session, _) = books.ready(&ada, &agent).await;
+    assert!(uncut().await < 0.001, "it is not over");
+    books.force("UPDATE sessions SET expires_at = now() - interval '200 seconds'").await;
+    assert!(uncut().await >= 200.0, "nobody has ended it");
+    scan::run(&books.ledger).await.expect("scans");
+    assert!(uncut().await >= 200.0, "it is wished for, and not done");
+    let lease = books.claim_one(&agent).await;
+    assert_eq!(books.result(&agent, &lease, ended()).await, TAKEN);
+    assert_eq!(books.status(session.id).await, SessionStatus::Expired);
+    assert!(uncut().await < 0.001, "it is over");
 }
 
 #[tokio::test]
