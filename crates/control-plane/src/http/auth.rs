@@ -5,7 +5,7 @@
 //! so a revoked token and a disabled actor are refused at the next one. What is remembered of a token that worked
 //! ([`super::familiar`]) decides only how long it waits. Ends and agents are looked up over the reserve.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -137,10 +137,18 @@ impl Call {
         Self {
             id: *extensions.get().expect("the outermost layer gives every request its id"),
             // Without an address (a call inside this process) all share one.
-            from: extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0),
+            from: extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| network(peer.0)),
             place: format!("{} {}", request.method(), super::metrics::route_label(extensions.get())),
             bearer: bearer(request.headers()),
         }
+    }
+}
+
+/// What counts as one place: an IPv4 address, and of IPv6 the /64 that whoever has one address there has all of.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -266,3 +274,17 @@ macro_rules! from_door {
     )+};
 }
 from_door!(User, AgentCaller);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_one_ipv6_network_are_one_place() {
+        let place = |text: &str| network(text.parse().expect("is an address"));
+        assert_eq!(place("2001:db8:1:2::1"), place("2001:db8:1:2:ffff::9"));
+        assert_ne!(place("2001:db8:1:2::1"), place("2001:db8:1:3::1"));
+        assert_ne!(place("10.0.0.1"), place("10.0.0.2"));
+        assert_eq!(place("::ffff:10.0.0.1"), place("10.0.0.1"));
+    }
+}

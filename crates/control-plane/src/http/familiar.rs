@@ -3,7 +3,8 @@
 //! Always holds: nothing is allowed because of what is remembered here; the ledger is asked at every request all the
 //! same. It decides only who waits for whom: whoever floods this process with tokens that never worked waits for
 //! themselves, since one address has one look-up under way and all of them together have few. Nobody is turned away
-//! for what others at their address do, and no end waits behind such a flood.
+//! for what others at their address do, and no end waits behind such a flood that is asked for with a token seen here
+//! within the hour; one that is new here has its turn among the addresses.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -3,8 +3,12 @@
 //! Always holds, by types: [`AuditedTx`] has no commit. Recording an event turns it into a [`Recorded`], which has one
 //! and hands back the connection. Dropped before that, it rolls back. Wake-ups go out after the commit, never before.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
 use deadpool_postgres::Object;
-use futures_util::future::{join, join3};
+use futures_util::future::{MaybeDone, join, join3, maybe_done};
 use gk_shared::audit::{AuditEvent, leaf_hash};
 use gk_shared::ids::SessionId;
 use jiff::Timestamp;
@@ -127,6 +131,7 @@ impl AuditedTx {
     /// The last change, which waits for the commit and travels with it. What it finds is not known before: it is for
     /// rows that this transaction has locked, or goes with [`Recorded::only_if_made`].
     pub(super) fn last(&mut self, sql: &'static str, params: Vec<Param>) {
+        debug_assert!(self.last.is_none(), "there is one last change");
         self.last = Some(Last { sql, params });
     }
 
@@ -153,6 +158,7 @@ impl AuditedTx {
     /// Commits an end whose event cannot be written now. For ends alone, which never wait for the log: the session is
     /// marked, and the scan writes the event as soon as it can.
     pub(super) async fn commit_unlogged_end(mut self) -> Result<(), StoreError> {
+        debug_assert!(self.last.is_none(), "a last change goes with its event");
         self.client().batch_execute("COMMIT").await?;
         drop(self.client.take());
         self.wake_all();
@@ -168,6 +174,36 @@ impl AuditedTx {
         self.client().batch_execute("ROLLBACK").await?;
         drop(self.client.take());
         Ok(())
+    }
+
+    /// Last change, events and COMMIT in one flight: the rows of the change, and how many events were written.
+    async fn fly(&self) -> Result<(Vec<Row>, u64), StoreError> {
+        // All that has to be prepared is, before the flight: in it, what is sent first is done first.
+        let insert = self.client().prepare_cached(INSERT_EVENTS).await.map_err(StoreError::audit)?;
+        let last = match &self.last {
+            Some(last) => Some((self.client().prepare_cached(last.sql).await?, borrowed(&last.params))),
+            None => None,
+        };
+        let change = async {
+            match &last {
+                Some((statement, params)) => self.client().query(statement, params).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        let events = EventRows::of(&self.events);
+        let only_if = self.only_if.map(|session| session.uuid());
+        let params: [&(dyn ToSql + Sync); 5] =
+            [&Ledger::tenant().uuid(), &events.ids, &events.canonical, &events.leaves, &only_if];
+        let mut change = pin!(maybe_done(change));
+        let mut write = pin!(maybe_done(self.client().execute(&insert, &params)));
+        send(change.as_mut()).await?;
+        send(write.as_mut()).await.map_err(StoreError::audit)?;
+        // What the server refuses turns all behind it into failures, and the COMMIT into a ROLLBACK.
+        let ((), (), committed) = join3(change.as_mut(), write.as_mut(), self.client().batch_execute("COMMIT")).await;
+        let rows = change.take_output().expect("the flight is over")?;
+        let written = write.take_output().expect("the flight is over").map_err(StoreError::audit)?;
+        committed?;
+        Ok((rows, written))
     }
 
     fn push(&mut self, event: Event) {
@@ -203,33 +239,24 @@ impl Recorded {
 
     /// Commits, and gives the rows of the last change.
     pub(super) async fn commit_returning(mut self) -> Result<Vec<Row>, StoreError> {
+        let (rows, written) = self.0.fly().await?;
         let tx = &mut self.0;
-        // All that has to be prepared is, before the flight: in it, what is sent first is done first.
-        let insert = tx.client().prepare_cached(INSERT_EVENTS).await.map_err(StoreError::audit)?;
-        let last = match &tx.last {
-            Some(last) => Some((tx.client().prepare_cached(last.sql).await?, borrowed(&last.params))),
-            None => None,
-        };
-        let change = async {
-            match &last {
-                Some((statement, params)) => tx.client().query(statement, params).await,
-                None => Ok(Vec::new()),
-            }
-        };
-        let events = EventRows::of(&tx.events);
-        let only_if = tx.only_if.map(|session| session.uuid());
-        let params: [&(dyn ToSql + Sync); 5] =
-            [&Ledger::tenant().uuid(), &events.ids, &events.canonical, &events.leaves, &only_if];
-        // What fails turns all behind it into failures, and the COMMIT into a ROLLBACK.
-        let (changed, written, committed) =
-            join3(change, tx.client().execute(&insert, &params), tx.client().batch_execute("COMMIT")).await;
-        let rows = changed?;
-        written.map_err(StoreError::audit)?;
-        committed?;
         drop(tx.client.take());
-        tx.wakes.push(Wake::Audit);
+        if written > 0 {
+            tx.wakes.push(Wake::Audit);
+        }
         tx.wake_all();
         Ok(rows)
+    }
+}
+
+/// Sends a statement: its first poll does. A failure at that moment is one of ours, such as a parameter that does not
+/// fit; the server never heard of it, so nothing behind it may be sent.
+async fn send<T, E>(mut flying: Pin<&mut MaybeDone<impl Future<Output = Result<T, E>>>>) -> Result<(), E> {
+    poll_fn(|context| Poll::Ready(flying.as_mut().poll(context).is_ready())).await;
+    match flying.as_mut().output_mut() {
+        Some(Err(_)) => flying.take_output().expect("was seen just now").map(drop),
+        Some(Ok(_)) | None => Ok(()),
     }
 }
 
@@ -269,5 +296,23 @@ impl Drop for AuditedTx {
             })),
             Err(_) => drop(Object::take(client)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_is_told_at_once_and_what_is_under_way_is_not_waited_for() {
+        let mut refused = pin!(maybe_done(ready(Err::<(), _>("does not fit"))));
+        assert_eq!(send(refused.as_mut()).await, Err("does not fit"));
+        let mut under_way = pin!(maybe_done(pending::<Result<(), &str>>()));
+        assert_eq!(send(under_way.as_mut()).await, Ok(()));
+        let mut answered = pin!(maybe_done(ready(Ok::<_, &str>(7))));
+        assert_eq!(send(answered.as_mut()).await, Ok(()));
+        assert_eq!(answered.take_output(), Some(Ok(7)));
     }
 }

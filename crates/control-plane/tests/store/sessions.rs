@@ -67,7 +67,7 @@ async fn a_create_that_cannot_be_served_says_why_and_leaves_nothing() {
     assert!(refused.to_string().contains("pg_write_all_data"), "{refused}");
     books.force("UPDATE agents SET last_seen_at = now() - interval '10 minutes'").await;
     assert!(matches!(refusal(books.wish(&ada)).await, CreateRefused::NoAgent));
-    for table in ["sessions", "jobs", "idempotency_keys"] {
+    for table in ["sessions", "jobs", "idempotency_keys", "audit_events WHERE action = 'session.requested'"] {
         assert_eq!(books.count(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
     }
 }
@@ -305,16 +305,6 @@ async fn an_extension_counts_from_when_it_was_asked_for() {
     assert!((2300..=2402).contains(&left), "{left} s from now");
 }
 
-/// Waits until so many statements wait for a lock.
-async fn stuck(books: &Books, count: i64) {
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'ledger' AND wait_event_type = 'Lock'";
-    gk_testkit::eventually(Duration::from_secs(4), "statements wait for a lock", async || {
-        let found = books.count(sql).await;
-        if found >= count { Ok(()) } else { Err(found) }
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_create_that_comes_while_its_actor_is_being_disabled_makes_nothing() {
     let books = Books::open().await;
@@ -323,7 +313,7 @@ async fn a_create_that_comes_while_its_actor_is_being_disabled_makes_nothing() {
     other.batch_execute("BEGIN; UPDATE actors SET disabled_at = now() WHERE name = 'ada'").await.expect("disables");
     let (wish, ledger) = (books.wish(&ada), books.ledger.clone());
     let create = tokio::spawn(async move { sessions::create(&ledger, &wish).await });
-    stuck(&books, 1).await;
+    books.locked_out(1).await;
     other.batch_execute("COMMIT").await.expect("commits");
     let refused = create.await.expect("does not panic").expect_err("is refused");
     assert!(matches!(refused, CreateRefused::TokenEnded), "{refused:?}");
@@ -340,10 +330,10 @@ async fn a_session_in_the_making_when_its_actor_is_disabled_ends_all_the_same() 
     let (wish, ledger) = (books.wish(&ada), books.ledger.clone());
     let id = wish.id;
     let create = tokio::spawn(async move { sessions::create(&ledger, &wish).await });
-    stuck(&books, 1).await;
+    books.locked_out(1).await;
     let ledger = books.ledger.clone();
     let disable = tokio::spawn(async move { actors::disable(&ledger, Origin::system(), ada.actor).await });
-    stuck(&books, 2).await;
+    books.locked_out(2).await;
     other.batch_execute("ROLLBACK").await.expect("lets go");
     create.await.expect("does not panic").expect("came first");
     assert!(disable.await.expect("does not panic").expect("answers"));

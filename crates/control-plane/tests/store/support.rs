@@ -81,6 +81,16 @@ impl Books {
         self.superuser().await.query_one(sql, &[]).await.expect("counts").get(0)
     }
 
+    /// Waits until so many statements wait for a lock.
+    pub(crate) async fn locked_out(&self, count: i64) {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'ledger' AND wait_event_type = 'Lock'";
+        gk_testkit::eventually(Duration::from_secs(4), "statements wait for a lock", async || {
+            let found = self.count(sql).await;
+            if found >= count { Ok(()) } else { Err(found) }
+        })
+        .await;
+    }
+
     pub(crate) async fn person(&self, name: &str) -> Caller {
         self.person_with_token(name).await.0
     }

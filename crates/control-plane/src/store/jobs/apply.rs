@@ -84,7 +84,7 @@ const CLOCK_SLACK: Duration = Duration::from_secs(2);
 /// Never later than granted, whatever the agent says.
 fn ready(mut tx: AuditedTx, job: &Locked, expires_at: Timestamp, sealed: String) -> Recorded {
     let generation = job.held.lease_generation;
-    let end = expires_at.min(latest_end(tx.at(), job.ttl_seconds));
+    let end = as_stored(expires_at.min(latest_end(tx.at(), job.ttl_seconds)));
     let digest = job.digest.to_vec();
     let (id, session) = (job.job.uuid(), job.session.uuid());
     tx.last(READY, params![id, digest, session, generation, sealed, end]);
@@ -95,6 +95,11 @@ fn ready(mut tx: AuditedTx, job: &Locked, expires_at: Timestamp, sealed: String)
         .fact("expires_at", end)
         .fact("generation", generation);
     tx.record(event.because_of(&job.correlation))
+}
+
+/// The ledger keeps microseconds: the event says what the row says.
+fn as_stored(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
 fn latest_end(now: Timestamp, ttl_seconds: i32) -> Timestamp {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gk_shared::audit::AuditAction;
 use gk_shared::idempotency::IdempotencyKey;
-use gk_shared::ids::{ActorId, JobId, RequestId, SessionId, TokenId};
+use gk_shared::ids::{ActorId, JobId, RequestId, SessionId, TargetId, TokenId};
 use gk_shared::names::{ActorName, PackName, TargetName};
 use gk_shared::reason::{Reason, TicketRef};
 use gk_shared::seal::RecipientKey;
@@ -134,9 +134,9 @@ pub async fn create(ledger: &Ledger, new: &NewSession) -> Result<Created, Create
             None => Err(why_not(ledger, new).await?),
         };
     };
-    let session = SessionRecord::read(row)?;
-    ledger.wakeups().wake(Wake::Beginnings(session.target_id));
-    Ok(Created::New(session))
+    let target = Reader::new(row, "session").id("target_id", TargetId::from_uuid)?;
+    ledger.wakeups().wake(Wake::Beginnings(target));
+    Ok(Created::New(SessionRecord::read(row)?))
 }
 
 /// The version of the pack is not known before the row is made: the event of the minted role says it.
@@ -269,10 +269,12 @@ async fn why_not(ledger: &Ledger, new: &NewSession) -> Result<CreateRefused, Sto
     if !served || !seen {
         return Ok(CreateRefused::NoAgent);
     }
-    let fault: Option<String> = row.get("fault")?;
+    let (version, fault): (Option<&str>, Option<String>) = (row.get("version")?, row.get("fault")?);
     let (role, target) = (&new.role, &new.target);
-    Ok(match fault {
-        Some(fault) => CreateRefused::PackRefused(format!("role {role} cannot be used on {target}: {fault}")),
-        None => CreateRefused::PackRefused(format!("role {role} is not registered on {target}")),
+    Ok(match (version, fault) {
+        (_, Some(fault)) => CreateRefused::PackRefused(format!("role {role} cannot be used on {target}: {fault}")),
+        (None, None) => CreateRefused::PackRefused(format!("role {role} is not registered on {target}")),
+        // What was missing a moment ago is there by now: asking again will do.
+        (Some(_), None) => CreateRefused::NoAgent,
     })
 }
