@@ -4,19 +4,24 @@
 -- higher gen stops a late worker. A repeated request never lengthens a session. No plaintext ever comes here, and
 -- no error carries the text of a statement: that would put the verifier into the server's log.
 
+-- The fewest rounds that a verifier may have here, so that an agent can tell before somebody waits for a session.
+CREATE OR REPLACE FUNCTION gk.min_iterations() RETURNS int
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT greatest(gk.setting_of('min_iterations'), 1) $$;
+
 -- Anything that is not exactly a verifier would be taken as a plaintext password, so the form is strict. The server
 -- works through all iterations once per CREATE or ALTER ROLE, so their number is bounded.
 CREATE OR REPLACE FUNCTION gk.check_verifier(p_verifier text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_least int := gk.setting_of('min_iterations');
+  v_least int := gk.min_iterations();
 BEGIN
   IF p_verifier IS NULL OR p_verifier !~
      '^SCRAM-SHA-256[$][1-9][0-9]{0,4}:[A-Za-z0-9+/]{22,86}={0,2}[$][A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$' THEN
     RAISE EXCEPTION 'a SCRAM-SHA-256 verifier is required'
       USING ERRCODE = '22023', HINT = 'Compute it beside the password; the password itself never goes to a server.';
   END IF;
-  IF split_part(split_part(p_verifier, '$', 2), ':', 1)::int NOT BETWEEN greatest(v_least, 1) AND 20000 THEN
+  IF split_part(split_part(p_verifier, '$', 2), ':', 1)::int NOT BETWEEN v_least AND 20000 THEN
     RAISE EXCEPTION 'the verifier''s iteration count is not between % and 20000', v_least
       USING ERRCODE = '22023', HINT = 'The lower bound is min_iterations in gk.setting on this target.';
   END IF;

@@ -5,7 +5,7 @@ REVOKE ALL ON ALL PROCEDURES IN SCHEMA gk FROM PUBLIC, gk_agent;
 REVOKE ALL ON ALL TABLES IN SCHEMA gk FROM PUBLIC, gk_agent;
 
 GRANT EXECUTE ON FUNCTION
-  gk.version(), gk.clock(), gk.packs(), gk.observe(), gk.zombies(), gk.doctor(),
+  gk.version(), gk.clock(), gk.packs(), gk.observe(), gk.zombies(), gk.doctor(), gk.min_iterations(),
   gk.mint(text, bigint, text, text, text, text, text, interval, timestamptz, int),
   gk.extend(text, bigint, timestamptz, timestamptz),
   gk.disarm(text, bigint), gk.kill(text), gk.reap(text), gk.clean_here(text), gk.sweep(int),

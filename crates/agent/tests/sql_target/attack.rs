@@ -105,7 +105,7 @@ const HELPERS_AS_AGENT: [(&str, &str); 14] = [
 ];
 
 /// What a minted role tries.
-const AS_USER: [&str; 34] = [
+const AS_USER: [&str; 35] = [
     "CREATE ROLE evil",
     "ALTER ROLE ROLE VALID UNTIL 'infinity'",
     "ALTER ROLE ROLE CONNECTION LIMIT 1000",
@@ -121,6 +121,7 @@ const AS_USER: [&str; 34] = [
     "GRANT PACK TO victim",
     "GRANT pg_read_all_data TO CURRENT_USER",
     "SELECT gk.version()",
+    "SELECT gk.min_iterations()",
     "SELECT gk.disarm('SESSION', 1)",
     "SELECT * FROM gk.sweep(1)",
     "SELECT * FROM gk.observe()",
@@ -215,6 +216,7 @@ async fn the_agents_login_can_do_nothing_but_call_the_helpers(version: Version) 
         "doctor",
         "extend",
         "kill",
+        "min_iterations",
         "mint",
         "observe",
         "packs",

@@ -34,12 +34,16 @@ fn time(message: &str) -> Option<ProviderError> {
 fn iterations(message: &str) -> Option<ProviderError> {
     let range = message.strip_prefix("the verifier's iteration count is not between ")?;
     let (least, most) = range.split_once(" and ")?;
-    let (least, most): (u32, u32) = (least.parse().ok()?, most.parse().ok()?);
-    let text = format!(
-        "the agent's scram_iterations is not among the {least} to {most} that the target takes, so no session can be made: \
+    let (least, _): (u32, u32) = (least.parse().ok()?, most.parse().ok()?);
+    Some(ProviderError::new(Failure::Refused, too_few_rounds(least)))
+}
+
+/// Verifiers of fewer rounds than the target takes; our own upper bound is the helpers', so no other end is in reach.
+pub(super) fn too_few_rounds(least: u32) -> String {
+    format!(
+        "the agent's scram_iterations is below the {least} that the target asks for, so no session can be made: \
          set target.scram_iterations to {least} in the agent's file, or lower min_iterations in gk.setting on the target"
-    );
-    Some(ProviderError::new(Failure::Refused, text))
+    )
 }
 
 #[cfg(test)]

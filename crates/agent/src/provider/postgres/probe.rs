@@ -1,43 +1,27 @@
 //! Whether the target would take verifiers as this agent makes them: asked before somebody waits for a session.
+//!
+//! Always holds: the question is a read that succeeds, so a start leaves nothing in the target's log.
 
 use std::time::Duration;
 
-use gk_shared::ids::SessionId;
-use tokio_postgres::types::Type;
 use tokio_util::sync::CancellationToken;
 
-use super::{PostgresTarget, query};
-use crate::provider::error::{Failure, ProviderError};
+use super::{PostgresTarget, limits, one, query};
+use crate::provider::error::ProviderError;
 
 /// A target that does not answer is asked again after this long.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// A mint whose lease ended before time began: the helper looks at the verifier, then at the lease, and refuses either
-/// way before it touches anything. `gk_agent` may not read the setting itself.
-const SQL: &str = "-- provider::probe (a refusal is the answer)\n\
-    SELECT role_name FROM gk.mint($1, 1, '', '', '', '', $2, NULL, '-infinity', NULL)";
+/// `gk_agent` may not read the setting itself.
+const SQL: &str = "-- provider::probe\nSELECT gk.min_iterations()";
 
 impl PostgresTarget {
     /// What keeps verifiers with our number of rounds from being taken; `None` if nothing does.
     pub(crate) async fn refused_iterations(&self) -> Result<Option<String>, ProviderError> {
-        let session = SessionId::from_parts(0, [0; 10]).to_string();
-        let verifier = nobodys_verifier(self.config.scram_iterations);
         let client = self.pools.urgent.get().await?;
-        let Err(error) = query(&client, SQL, &[(&session, Type::TEXT), (&verifier, Type::TEXT)]).await else {
-            return Err(ProviderError::new(Failure::HelpersMissing, "gk.mint took a lease that is over"));
-        };
-        match error.failure() {
-            Failure::PastLease => Ok(None),
-            Failure::Refused => Ok(Some(error.to_string())),
-            Failure::Unreachable
-            | Failure::Busy
-            | Failure::Fenced
-            | Failure::PackRefused
-            | Failure::ForeignRole
-            | Failure::RoleReplaced
-            | Failure::HelpersMissing
-            | Failure::OverLimit(_) => Err(error),
-        }
+        let least: i32 = one(query(&client, SQL, &[]).await?)?.try_get(0)?;
+        let least = least.unsigned_abs();
+        Ok((self.config.scram_iterations < least).then(|| limits::too_few_rounds(least)))
     }
 
     /// Says once, at the start, if no session can be made; other faults of the target are told by the heartbeat.
@@ -55,10 +39,4 @@ impl PostgresTarget {
             }
         }
     }
-}
-
-/// Of the right form, and of no password.
-fn nobodys_verifier(iterations: u32) -> String {
-    let key = "A".repeat(43);
-    format!("SCRAM-SHA-256${iterations}:{}==${key}=:{key}=", "A".repeat(22))
 }
