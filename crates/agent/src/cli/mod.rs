@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use gk_shared::exit::ExitCode;
+use gk_shared::problem::ErrorCode;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, AgentConfig, Environment, Faults};
@@ -127,7 +128,7 @@ async fn dispatch(cli: Cli, environment: &Environment) -> Outcome {
     let load = || load(cli.config.as_deref(), environment);
     match cli.command {
         Command::Run(args) => {
-            log(environment, args.log_json);
+            log(log_filter(environment)?, args.log_json);
             run::run(load()?).await
         }
         Command::Config(ConfigCommand::Check) => check::check(&load()?),
@@ -144,10 +145,20 @@ fn load(named: Option<&Path>, environment: &Environment) -> Result<AgentConfig, 
     config::load(file, environment)
 }
 
-/// Logs to stderr, as `GK_LOG` or `LOG_LEVEL` say.
-fn log(environment: &Environment, json: bool) {
-    let wanted = environment.get("GK_LOG").or_else(|| environment.get("LOG_LEVEL")).unwrap_or("info");
-    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new("info"));
+/// What is logged: as `GK_LOG` says, else `LOG_LEVEL`, else `info`. One that cannot be read is refused, as the control
+/// plane does: whoever set it looks for lines that would never come.
+fn log_filter(environment: &Environment) -> Result<EnvFilter, Failed> {
+    let set = ["GK_LOG", "LOG_LEVEL"].into_iter().find_map(|name| Some((name, environment.get(name)?)));
+    let (name, wanted) = set.unwrap_or(("GK_LOG", "info"));
+    wanted.parse().map_err(|error| {
+        let asked = "expected error, warn, info, debug, trace or a filter such as warn,gk_agent=debug";
+        let code = ErrorCode::ConfigInvalid;
+        Failed::new(code.exit(), format!("{name}: {asked}: {error} [{}]", code.as_str()))
+    })
+}
+
+/// Logs to stderr.
+fn log(filter: EnvFilter, json: bool) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let set = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
     if let Err(error) = set {
@@ -163,6 +174,20 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_log_filter_that_cannot_be_read_is_refused_and_named() {
+        let read = |name, text| log_filter(&Environment::from([(name, text)]));
+        for (name, text) in [("GK_LOG", "a=b=c"), ("LOG_LEVEL", "gk_agent=loud")] {
+            let failed = read(name, text).expect_err("refused");
+            assert_eq!(failed.exit, ErrorCode::ConfigInvalid.exit());
+            assert!(failed.text.starts_with(name), "{}", failed.text);
+        }
+        assert_eq!(read("GK_LOG", "warn,gk_agent=debug").expect("a filter").to_string(), "gk_agent=debug,warn");
+        assert_eq!(log_filter(&Environment::default()).expect("a filter").to_string(), "info");
+        let both = Environment::from([("GK_LOG", "debug"), ("LOG_LEVEL", "a=b=c")]);
+        assert_eq!(log_filter(&both).expect("GK_LOG stands over the other").to_string(), "debug");
     }
 
     #[test]
