@@ -207,6 +207,20 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_says_is_port_4001_and_a_poll_every_half_second() {
+        let files = Files::new();
+        let path =
+            files.write("agent.toml", "token_file = \"token\"\n[[target]]\nname = \"a\"\ndatabase = \"app\"\n", 0o600);
+        let token = files.path("token");
+        let env = Environment::from([("GK_TOKEN_FILE", token.to_str().expect("UTF-8")), ("PGDATABASE", "app")]);
+        for config in [load(Some(&path), &Environment::default()), load(None, &env)] {
+            let config = config.expect("a configuration");
+            assert_eq!(config.listen, Some("127.0.0.1:4001".parse().expect("an address")));
+            assert_eq!(config.poll_interval, Duration::from_millis(500));
+        }
+    }
+
+    #[test]
     fn a_file_wins_over_the_environment_and_names_its_secrets_beside_itself() {
         let files = Files::new();
         let text = "control_plane = \"https://gk.example.com\"\ntoken_file = \"token\"\nslots = 3\n\

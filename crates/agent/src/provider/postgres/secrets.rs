@@ -1,7 +1,8 @@
 //! Passwords made ahead of need: thousands of hash rounds are done while nobody waits for them.
 //!
-//! Always holds: a password is handed out once and never comes back; a few wait in memory at most, wiped when they are
-//! dropped; and what is missing is made on the spot, so an empty stock costs time and nothing else.
+//! Always holds: a password is handed out once and never comes back, and at most a few wait in memory. The password is
+//! wiped when it is dropped; its verifier, which the target keeps anyway, is freed and not wiped. What is missing is made
+//! on the spot, so an empty stock costs time and nothing else.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
