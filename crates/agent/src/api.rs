@@ -168,13 +168,25 @@ impl PlaneClient {
         body: &impl Serialize,
         call: Call<'_>,
     ) -> Result<T, ApiError> {
+        self.call(|| {
+            let request = self.http.post(self.base.at(path)).timeout(call.timeout).json(body);
+            match call.request_id {
+                Some(id) => request.header("x-request-id", id),
+                None => request,
+            }
+        })
+        .await
+    }
+
+    /// Sends a request with our token, and once more if the token's file has a newer one than was refused.
+    async fn call<T: DeserializeOwned>(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<T, ApiError> {
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let answer = self.send(path, body, &call, &token).await?;
+        let answer = send(request(), &token).await?;
         let answer = match answer.status().as_u16() {
             401 => match self.source.renewed(&token) {
                 Some(renewed) => {
                     *self.token.write().unwrap_or_else(PoisonError::into_inner) = renewed.clone();
-                    self.send(path, body, &call, &renewed).await?
+                    send(request(), &renewed).await?
                 }
                 None => answer,
             },
@@ -182,21 +194,10 @@ impl PlaneClient {
         };
         read_answer(answer).await
     }
+}
 
-    async fn send(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-        call: &Call<'_>,
-        token: &BearerToken,
-    ) -> Result<reqwest::Response, ApiError> {
-        let mut request =
-            self.http.post(self.base.at(path)).bearer_auth(token.expose()).timeout(call.timeout).json(body);
-        if let Some(id) = call.request_id {
-            request = request.header("x-request-id", id);
-        }
-        request.send().await.map_err(|error| ApiError::Unreachable(reason(&error)))
-    }
+async fn send(request: reqwest::RequestBuilder, token: &BearerToken) -> Result<reqwest::Response, ApiError> {
+    request.bearer_auth(token.expose()).send().await.map_err(|error| ApiError::Unreachable(reason(&error)))
 }
 
 /// What differs from call to call.

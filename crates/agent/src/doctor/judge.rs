@@ -1,12 +1,13 @@
 //! What the doctor makes of what it saw. Pure.
 
+use gk_shared::names::TargetName;
 use gk_shared::wire::agent::TargetPack;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Check, Verdict, now};
 use crate::api::{ApiError, Sight};
 use crate::bootstrap::{HELPERS_VERSION, RolePack, packs as our_packs};
-use crate::config::TargetConfig;
+use crate::config::{AgentConfig, TargetConfig};
 use crate::provider::{Failure, ProviderError};
 
 /// How helpers and packs come to a target.
@@ -14,16 +15,9 @@ pub(super) const BOOTSTRAP: &str = "gk-agent bootstrap --print | psql \"postgres
 /// Times that people compare should not differ by more.
 const MOST_SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// Checks of the helpers on what the server leaves open beside Gatekeeper: a DBA decides, and nothing breaks before.
-/// `signal` needs a superuser's grant, which a DBA on a managed server may not get.
-const ADVISED: [&str; 7] = [
-    "signal",
-    "createrole",
-    "prepared_transactions",
-    "public_create",
-    "public_temp",
-    "public_connect",
-    "open_definers",
-];
+/// `signal` needs a superuser's grant, which a DBA on a managed server may not get. Prepared transactions are not among
+/// them: with one a user keeps his role from being dropped, and Postgres's own default has none.
+const ADVISED: [&str; 6] = ["signal", "createrole", "public_create", "public_temp", "public_connect", "open_definers"];
 
 pub(super) fn unreachable(target: &TargetConfig, error: &ProviderError) -> Check {
     let mend = match error.failure() {
@@ -112,13 +106,17 @@ pub(super) fn iterations(config: &TargetConfig, refused: Result<Option<String>, 
     }
 }
 
-pub(super) fn plane(url: &str, sight: Result<Sight, ApiError>, checks: &mut Vec<Check>) {
-    const PLANE: &str = "control plane";
+/// What the checks of the control plane are about.
+const PLANE: &str = "control plane";
+
+pub(super) fn plane(config: &AgentConfig, sight: Result<Sight, ApiError>, checks: &mut Vec<Check>) {
+    let url = &config.control_plane;
     match sight {
         Ok(sight) => {
             checks.push(Check::well(PLANE, "reachable", format!("{url}, version {}", sight.version)));
-            checks.push(Check::well(PLANE, "token", "it takes this agent's token"));
-            checks.extend(sight.time.map(|time| skew(PLANE, time, now())));
+            checks.push(Check::well(PLANE, "token", format!("it takes this agent's token, for {}", sight.name)));
+            checks.push(served(config, &sight));
+            checks.push(skew(PLANE, sight.ledger_time, now()));
         }
         Err(ApiError::Refused(problem)) => {
             let text = format!("{url}: {} ({})", problem.detail, problem.code);
@@ -129,6 +127,24 @@ pub(super) fn plane(url: &str, sight: Result<Sight, ApiError>, checks: &mut Vec<
             checks.push(Check::finding(PLANE, "reachable", format!("{url}: {error}"), mend));
         }
     }
+}
+
+/// Whether it will hand out jobs for each target that is configured here. Others that the agent is enrolled for may be
+/// served by another process of it.
+fn served(config: &AgentConfig, sight: &Sight) -> Check {
+    const NAME: &str = "targets";
+    let ours: Vec<&str> = config.targets.iter().map(|target| target.name.as_str()).collect();
+    let mut enrolled: Vec<&str> = sight.targets.iter().map(TargetName::as_str).collect();
+    let (well, unknown): (Vec<&str>, Vec<&str>) = ours.into_iter().partition(|name| enrolled.contains(name));
+    if unknown.is_empty() {
+        return Check::well(PLANE, NAME, format!("{} may serve {}", sight.name, well.join(", ")));
+    }
+    // An enrolment replaces what was there before.
+    enrolled.extend(&unknown);
+    let flags: String = enrolled.iter().map(|name| format!(" --target {name}")).collect();
+    let text = format!("{} is not enrolled for {}: no session is made there", sight.name, unknown.join(", "));
+    let mend = format!("gk agent enroll {}{flags} --out FILE, and let token_file name that file", sight.name);
+    Check::finding(PLANE, NAME, text, mend)
 }
 
 #[cfg(test)]
@@ -177,6 +193,7 @@ mod tests {
         assert_eq!(said("signal", false), Verdict::Advice);
         assert_eq!(said("public_connect", true), Verdict::Well);
         assert_eq!(said("pg_hba", false), Verdict::Fix);
+        assert_eq!(said("prepared_transactions", false), Verdict::Fix, "they can keep a role from being dropped");
         assert_eq!(said("owner", false), Verdict::Fix);
     }
 }

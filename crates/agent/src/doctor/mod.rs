@@ -67,7 +67,7 @@ pub async fn examine(config: &AgentConfig) -> Result<Vec<Check>, ApiError> {
         examine_target(target, &mut checks).await;
     }
     let api = PlaneClient::new(config)?;
-    judge::plane(&config.control_plane.to_string(), api.look().await, &mut checks);
+    judge::plane(config, api.look().await, &mut checks);
     Ok(checks)
 }
 

@@ -70,6 +70,35 @@ async fn too_few_rounds_are_told_by_the_doctor_and_at_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_the_agent_is_not_enrolled_for_is_told_with_the_command_that_enrols_it() {
+    let (pg, plane) = (target(Version::From16).await, Plane::start().await);
+    let dir = tempfile::tempdir().unwrap();
+    let config = write_config(dir.path(), &plane, &pg);
+    let served = report(&config, &[]).1;
+    assert_eq!(check(&served, "targets")["verdict"], "well", "{served:#}");
+    plane.script().enrolled = vec!["pg-far".to_owned()];
+    let (code, seen) = report(&config, &[]);
+    let found = check(&seen, "targets");
+    assert_eq!((code, &found["subject"], &found["verdict"]), (Some(10), &"control plane".into(), &"fix".into()));
+    assert!(found["detail"].as_str().unwrap().contains("agent-1 is not enrolled for pg-local"), "{found}");
+    let mend = found["mend"].as_str().unwrap();
+    assert!(mend.starts_with("gk agent enroll agent-1 --target pg-far --target pg-local --out "), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_with_another_time_is_a_finding() {
+    let (pg, plane) = (target(Version::From16).await, Plane::start().await);
+    let dir = tempfile::tempdir().unwrap();
+    let config = write_config(dir.path(), &plane, &pg);
+    plane.script().ahead = 60;
+    let (code, seen) = report(&config, &[]);
+    let skews: Vec<_> =
+        seen["checks"].as_array().unwrap().iter().filter(|check| check["check"] == "clock_skew").collect();
+    let verdict = |subject: &str| &skews.iter().find(|check| check["subject"] == subject).unwrap()["verdict"];
+    assert_eq!((code, verdict("control plane"), verdict("pg-local")), (Some(10), &"fix".into(), &"well".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_does_not_work_is_a_finding() {
     let (pg, plane) = (target(Version::From16).await, Plane::start().await);
     let dir = tempfile::tempdir().unwrap();

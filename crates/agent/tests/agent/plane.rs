@@ -9,7 +9,7 @@ use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use gk_shared::ids::SessionId;
+use gk_shared::ids::{AgentId, SessionId};
 use gk_shared::names::TargetName;
 use gk_shared::problem::{ErrorCode, Problem};
 use gk_shared::secret::BearerToken;
@@ -45,6 +45,10 @@ pub(crate) struct Script {
     pub(crate) renewals: usize,
     pub(crate) request_ids: BTreeSet<String>,
     pub(crate) lease_ms: u64,
+    /// Targets that the agent is enrolled for.
+    pub(crate) enrolled: Vec<String>,
+    /// How far its clock is ahead, in seconds.
+    pub(crate) ahead: i64,
 }
 
 impl Script {
@@ -81,7 +85,7 @@ pub(crate) fn token() -> BearerToken {
 
 impl Plane {
     pub(crate) async fn start() -> Self {
-        let script = Script { lease_ms: 30_000, ..Script::default() };
+        let script = Script { lease_ms: 30_000, enrolled: vec!["pg-local".to_owned()], ..Script::default() };
         let shared = Shared { script: Arc::new(Mutex::new(script)), work: Arc::new(Notify::new()) };
         let router = Router::new()
             .route("/v1/agent/jobs/claim", post(claim))
@@ -89,7 +93,7 @@ impl Plane {
             .route("/v1/agent/jobs/{id}/complete", post(complete))
             .route("/v1/agent/heartbeat", post(heartbeat))
             .route("/v1/agent/observe", post(observe))
-            .route("/v1/readyz", get(async || Json(json!({ "status": "ok", "version": "0.0.0" }))))
+            .route("/v1/agent/me", get(me))
             .layer(axum::middleware::from_fn_with_state(shared.clone(), gate))
             .with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -138,7 +142,7 @@ async fn gate(State(shared): State<Shared>, request: axum::extract::Request, nex
     if shared.script.lock().unwrap().down {
         return problem(ErrorCode::LedgerUnavailable);
     }
-    if !authorised && request.uri().path() != "/v1/readyz" {
+    if !authorised {
         return problem(ErrorCode::TokenInvalid);
     }
     if let Some(id) = request.headers().get("x-request-id").and_then(|value| value.to_str().ok()) {
@@ -150,6 +154,15 @@ async fn gate(State(shared): State<Shared>, request: axum::extract::Request, nex
 fn problem(code: ErrorCode) -> Response {
     let status = StatusCode::from_u16(code.status()).unwrap();
     (status, Json(Problem::new(code, "as the script says"))).into_response()
+}
+
+async fn me(State(shared): State<Shared>) -> Json<Value> {
+    let script = shared.script.lock().unwrap();
+    let now = jiff::Timestamp::try_from(std::time::SystemTime::now()).unwrap();
+    Json(json!({
+        "agentId": AgentId::from_parts(1, [1; 10]), "name": "agent-1", "targets": script.enrolled, "version": "0.0.0",
+        "ledgerTime": now + jiff::SignedDuration::from_secs(script.ahead),
+    }))
 }
 
 async fn claim(State(shared): State<Shared>, Json(claim): Json<ClaimJobs>) -> Json<Value> {

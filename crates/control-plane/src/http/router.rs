@@ -86,6 +86,7 @@ pub fn table() -> Vec<Group> {
 
 fn agents_own() -> OpenApiRouter<Plane> {
     OpenApiRouter::new()
+        .routes(routes!(agent::me::agent_me))
         .routes(routes!(agent::claim::claim_jobs))
         .routes(routes!(agent::renew::renew_job))
         .routes(routes!(agent::complete::complete_job))

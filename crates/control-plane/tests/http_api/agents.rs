@@ -34,6 +34,26 @@ async fn a_job_carries_what_the_agent_needs_and_the_id_of_the_request_that_cause
 }
 
 #[tokio::test]
+async fn an_agent_that_asks_who_it_is_learns_its_targets_and_the_ledgers_time_and_is_not_heard_of_by_it() {
+    let world = World::start().await;
+    let ask = json!({"name": "agent-1", "targets": ["pg-far", "pg-local"]});
+    let enrolled = world.admin.post("/v1/agents", ask).await.expect(201).body;
+    let agent = world.caller(&enrolled["token"]);
+    let me = agent.get("/v1/agent/me").await.expect(200).body;
+    assert_eq!(
+        (&me["agentId"], &me["name"], &me["targets"]),
+        (&enrolled["agentId"], &json!("agent-1"), &json!(["pg-far", "pg-local"]))
+    );
+    let told: jiff::Timestamp = me["ledgerTime"].as_str().unwrap().parse().unwrap();
+    let apart = told.duration_since(now().parse().unwrap()).abs();
+    assert!(apart < jiff::SignedDuration::from_secs(5), "{apart:?}");
+    let seen = &world.admin.get("/v1/agents").await.expect(200).body["agents"][0];
+    assert_eq!((&seen["online"], &seen["lastSeenAt"]), (&json!(false), &Value::Null), "to look is no heartbeat");
+    agent.get("/v1/agent/me?all=true").await.refused(400, "invalid_query");
+    world.admin.get("/v1/agent/me").await.refused(403, "wrong_principal_kind");
+}
+
+#[tokio::test]
 async fn a_long_poll_brings_a_job_at_once_and_ends_empty_when_its_time_is_up() {
     let (world, agent) = World::with_agent().await;
     let dana = world.dana().await;

@@ -3,5 +3,6 @@
 pub mod claim;
 pub mod complete;
 pub mod heartbeat;
+pub mod me;
 pub mod observe;
 pub mod renew;
