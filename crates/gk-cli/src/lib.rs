@@ -23,6 +23,7 @@ mod machine;
 mod output;
 mod request;
 mod run;
+mod signal;
 mod span;
 mod token;
 mod usage;

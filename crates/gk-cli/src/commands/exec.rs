@@ -10,7 +10,7 @@ use gk_shared::wire::session::CreateSession;
 use crate::app::App;
 use crate::client::Client;
 use crate::error::CliError;
-use crate::exec::{self, Plan};
+use crate::exec::{self, Plan, Signals};
 use crate::request::{self, Ask, Made, WantedFlags};
 use crate::run::Exit;
 
@@ -70,12 +70,15 @@ pub(super) async fn run_on_fresh_session(
     wanted: CreateSession,
     plan: &Plan,
 ) -> Result<Exit, CliError> {
+    let failed = |error| as_exec(CliError::new(ErrorCode::Internal, format!("cannot catch signals: {error}")));
+    // Before the request: what comes between a session that is ready and its command must not be lost.
+    let signals = Signals::listen().map_err(failed)?;
     match request::make(app, client, Ask::sealed(wanted, WAIT)).await.map_err(as_exec)? {
         Made::Ready(ready) => {
             let until = super::session::view::until(&ready.view);
             let (id, role, target) = (ready.view.session_id, &ready.view.role, &ready.view.target);
             app.out.done(&format!("{id}  {role} on {target}, expires {until}"));
-            exec::run(app, client, &ready, plan).await
+            exec::run(app, client, &ready, (plan, signals)).await
         }
         Made::Coming(view, _) => {
             let id = view.session_id;

@@ -21,11 +21,11 @@ use crate::app::App;
 use crate::client::Client;
 use crate::config::write_private;
 use crate::error::CliError;
-use crate::request::{Ready, end};
+use crate::request::{Ready, Stop, end};
 use crate::run::Exit;
 
 pub(crate) use command::ready_to_run;
-use signals::Signals;
+pub(crate) use signals::Signals;
 
 /// Variables of the caller that would stand over what the child is given.
 const IN_THE_WAY: [&str; 6] = ["PGPASSWORD", "PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGSSLMODE", "PGOPTIONS"];
@@ -40,16 +40,22 @@ pub(crate) struct Plan {
 }
 
 /// Runs the child on a session that is ready, and ends the session after it.
-pub(crate) async fn run(app: &App, client: &Client, ready: &Ready, plan: &Plan) -> Result<Exit, CliError> {
+pub(crate) async fn run(
+    app: &App,
+    client: &Client,
+    ready: &Ready,
+    (plan, signals): (&Plan, Signals),
+) -> Result<Exit, CliError> {
     let begun = Instant::now();
-    let attended = attend(app, client, ready, plan).await;
+    let attended = attend(app, client, ready, (plan, signals)).await;
     if let Ok((status, Watched::Nothing)) = &attended
         && !status.success()
         && let Some(why) = watch::ended_under(client, &ready.view, begun).await
     {
         app.out.warn(&why);
     }
-    if let Err(error) = end(client, ready.view.session_id, "the command ended").await {
+    let why = if attended.is_ok() { "the command ended" } else { "the command did not run" };
+    if let Err(error) = end(client, ready.view.session_id, why).await {
         let id = ready.view.session_id;
         app.out.warn(&format!("session {id} could not be ended now ({error}); it ends by itself on time"));
     } else if !matches!(attended, Ok((_, Watched::End))) {
@@ -66,12 +72,20 @@ enum Watched {
     End,
 }
 
-async fn attend(app: &App, client: &Client, ready: &Ready, plan: &Plan) -> Result<(ExitStatus, Watched), CliError> {
+async fn attend(
+    app: &App,
+    client: &Client,
+    ready: &Ready,
+    (plan, mut early): (&Plan, Signals),
+) -> Result<(ExitStatus, Watched), CliError> {
     let failed = |error: std::io::Error| {
         CliError::new(ErrorCode::Internal, format!("cannot run the command: {error}")).exit_as(ExitCode::ExecFailed)
     };
     let place = tempfile::Builder::new().prefix("gk-exec-").tempdir().map_err(failed)?;
-    let mut signals = Signals::listen().map_err(failed)?;
+    if let Some(stop) = early.so_far().await {
+        return Err(not_started(stop));
+    }
+    let mut signals = early.for_child().map_err(failed)?;
     let mut child = spawn(ready, plan, &place)?;
     if let Some(pid) = signals::pid_of(&child) {
         crate::machine::allow_core(pid, &app.core);
@@ -89,6 +103,13 @@ async fn attend(app: &App, client: &Client, ready: &Ready, plan: &Plan) -> Resul
             }
         }
     }
+}
+
+/// A signal that came while there was no child to have it.
+fn not_started(stop: Stop) -> CliError {
+    CliError::new(ErrorCode::Interrupted, format!("{}: the command was not started", stop.word()))
+        .exit_as(stop.exit())
+        .next("Nothing is left to do.")
 }
 
 fn spawn(ready: &Ready, plan: &Plan, place: &TempDir) -> Result<Child, CliError> {

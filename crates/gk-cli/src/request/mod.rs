@@ -25,7 +25,8 @@ use crate::convert::not_provided;
 use crate::error::CliError;
 
 pub(crate) use kept::KeptKeys;
-use stop::{Stop, Stops};
+pub(crate) use stop::Stop;
+use stop::Stops;
 pub(crate) use wanted::{Wanted, WantedFlags, given};
 
 /// How long gk tries to end a session that it cannot hand over.

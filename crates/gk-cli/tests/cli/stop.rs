@@ -1,7 +1,7 @@
 //! Signals while a session is asked for: what was begun is ended, and the exit code says which signal it was.
 
-use std::io::Read as _;
-use std::process::{Child, Command};
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -86,22 +86,43 @@ fn a_session_that_cannot_be_ended_is_named_with_the_command_that_ends_it() {
     assert!(stderr.contains(&format!("next  gk session revoke {}", session())), "{stderr}");
 }
 
+/// The same, run with HUP ignored.
+fn as_nohup_does(model: &Command) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(model.get_program()).args(model.get_args());
+    command.env_clear().envs(model.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 #[test]
 fn what_the_caller_ignores_as_nohup_does_stays_ignored() {
     let plane = Scripted::start(|seen| {
         let asked = seen.is("POST", "/v1/sessions");
         asked.then(|| Reply::json(201, &ready(&seen.body)).after(Duration::from_secs(1)))
     });
-    let model = Home::at(&plane.url);
-    let model = model.command(words(CREATE));
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(model.get_program()).args(model.get_args());
-    command.env_clear().envs(model.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    let child = command.spawn().expect("sh runs");
+    let home = Home::at(&plane.url);
+    let child = as_nohup_does(&home.command(words(CREATE))).spawn().expect("sh runs");
     begun(&plane);
     kill_process(Pid::from_child(&child), Signal::HUP).expect("is alive");
     let output = child.wait_with_output().expect("ends");
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}\n", dsn()));
     assert_eq!((output.status.code(), revokes(&plane).len()), (Some(0), 0));
+}
+
+#[test]
+fn a_hangup_that_is_ignored_reaches_neither_exec_nor_its_command() {
+    let plane = Scripted::good();
+    let home = Home::at(&plane.url);
+    let mut args = words("exec --target pg-local --role app_read --ttl 15m -- sh -c");
+    args.push("echo up; kill -HUP $$; read -r line; sleep 0.5; echo $line");
+    let mut child = as_nohup_does(&home.command(args)).stdin(Stdio::piped()).spawn().expect("sh runs");
+    let mut stdout = child.stdout.take().expect("is piped");
+    let mut first = [0; 3];
+    stdout.read_exact(&mut first).expect("the command is up");
+    kill_process(Pid::from_child(&child), Signal::HUP).expect("is alive");
+    child.stdin.take().expect("is piped").write_all(b"still here\n").expect("it reads");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).expect("text");
+    assert_eq!((child.wait().expect("ends").code(), rest.as_str()), (Some(0), "still here\n"));
 }
