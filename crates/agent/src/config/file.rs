@@ -1,7 +1,7 @@
 //! `agent.toml`: which settings there are, and what each may hold.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gk_shared::dsn::SslMode;
@@ -17,7 +17,8 @@ use super::{PlaneUrl, PlaneUrlError, TargetConfig, TokenSource};
 use crate::provider::postgres::scram;
 use crate::provider::postgres::tls::Tls;
 
-const KEYS: &[&str] = &["control_plane", "token_file", "slots", "listen", "poll_interval_ms", "[[target]]"];
+const KEYS: &[&str] =
+    &["control_plane", "token_file", "slots", "listen", "poll_interval_ms", "state_dir", "[[target]]"];
 const TARGET_KEYS: &[&str] = &[
     "name",
     "host",
@@ -42,6 +43,7 @@ pub(super) struct FileSettings {
     pub(super) slots: Option<u16>,
     pub(super) listen: Option<SocketAddr>,
     pub(super) poll_interval: Option<Duration>,
+    pub(super) state_dir: Option<PathBuf>,
     /// There are `[[target]]` tables, usable or not.
     pub(super) names_targets: bool,
     /// There is a `token_file`, usable or not.
@@ -93,6 +95,7 @@ fn parse(document: &Document<'_>, faults: &mut Faults) -> FileSettings {
     settings.listen = table.parsed("listen", faults).map(|found| found.value);
     let interval = table.number("poll_interval_ms", (10, 60_000), faults);
     settings.poll_interval = interval.map(|ms| Duration::from_millis(ms.into()));
+    settings.state_dir = table.path("state_dir", faults).map(|found| found.value);
     for one in table.tables("target", "target.", faults) {
         settings.names_targets = true;
         settings.targets.extend(target(one, faults));

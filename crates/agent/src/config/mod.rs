@@ -52,6 +52,8 @@ pub struct AgentConfig {
     pub listen: Option<SocketAddr>,
     /// How long after a failed claim it tries again.
     pub poll_interval: Duration,
+    /// Where it keeps what must outlive it: the audit log's last head that it saw. Without one that is kept in memory.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl AgentConfig {
@@ -65,6 +67,7 @@ impl AgentConfig {
             slots: DEFAULT_SLOTS,
             listen: None,
             poll_interval: DEFAULT_POLL_INTERVAL,
+            state_dir: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Puts file and environment together. A file wins; the environment fills in what it does not say.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gk_shared::dsn::SslMode;
@@ -57,6 +57,7 @@ fn merge(settings: FileSettings, env: &Environment, faults: &mut Faults) -> Opti
         slots: settings.slots.unwrap_or(DEFAULT_SLOTS),
         listen: Some(listen),
         poll_interval: interval.or(settings.poll_interval).unwrap_or(DEFAULT_POLL_INTERVAL),
+        state_dir: settings.state_dir.or_else(|| env.get("STATE_DIRECTORY").map(PathBuf::from)),
     })
 }
 
@@ -156,7 +157,6 @@ mod tests {
     use super::*;
     use gk_shared::secret::BearerToken;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::path::PathBuf;
 
     struct Files(tempfile::TempDir);
 
@@ -195,6 +195,7 @@ mod tests {
             ("PGPASSWORD", "s3cret"),
             ("AGENT_PORT", "4999"),
             ("AGENT_POLL_INTERVAL_MS", "100"),
+            ("STATE_DIRECTORY", "/var/lib/gk-agent"),
         ]);
         let config = load(None, &env).expect("a configuration");
         let target = &config.targets[0];
@@ -204,6 +205,7 @@ mod tests {
         assert_eq!(config.control_plane.to_string(), "http://127.0.0.1:4000");
         assert_eq!(config.listen, Some("127.0.0.1:4999".parse().expect("an address")));
         assert_eq!(config.poll_interval, Duration::from_millis(100));
+        assert_eq!(config.state_dir, Some("/var/lib/gk-agent".into()));
     }
 
     #[test]
@@ -223,7 +225,7 @@ mod tests {
     #[test]
     fn a_file_wins_over_the_environment_and_names_its_secrets_beside_itself() {
         let files = Files::new();
-        let text = "control_plane = \"https://gk.example.com\"\ntoken_file = \"token\"\nslots = 3\n\
+        let text = "control_plane = \"https://gk.example.com\"\ntoken_file = \"token\"\nslots = 3\nstate_dir = \"state\"\n\
                     [[target]]\nname = \"one\"\ndatabase = \"app\"\npassword_file = \"password\"\nscram_iterations = 4096\n\
                     advertise_host = \"db.example.com\"\nadvertise_port = 6000\nadvertise_sslmode = \"verify-full\"\n\
                     [[target]]\nname = \"two\"\ndatabase = \"shop\"\nport = 5433\n";
@@ -232,7 +234,7 @@ mod tests {
             Environment::from([("PGHOST", "elsewhere"), ("GK_TARGET", "x"), ("GK_CONTROL_PLANE", "https://other")]);
         let config = load(Some(&path), &env).expect("a configuration");
         assert_eq!(config.control_plane.to_string(), "https://gk.example.com");
-        assert_eq!(config.slots, 3);
+        assert_eq!((config.slots, config.state_dir), (3, Some(files.path("state"))));
         let [one, two] = &config.targets[..] else { panic!("two targets") };
         assert_eq!(
             (one.host.as_str(), one.advertise_host.as_str(), one.advertise_port),
