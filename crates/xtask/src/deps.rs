@@ -34,7 +34,7 @@ fn nextest(workspace: &Workspace) -> Outcome {
     if succeeds(&mut workspace.cargo(["nextest", "--version"])) {
         return Ok(());
     }
-    run(&mut workspace.cargo(["install", "--locked", NEXTEST]))
+    run(&mut workspace.cargo(["install", "--locked", "--debug", NEXTEST]))
 }
 
 /// Installs packages by apt-get, or says which command would.
