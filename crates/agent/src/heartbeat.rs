@@ -73,7 +73,8 @@ pub(crate) async fn run(
                 metrics.reachable(&target.target, target.reachable);
             }
             vitals.looked(&health);
-            api.heartbeat(&Heartbeat { version: env!("CARGO_PKG_VERSION").to_owned(), targets: health }).await
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            api.heartbeat(&Heartbeat { version, targets: health, witnessed: None }).await
         };
         let answer = tokio::select! {
             () = stop.cancelled() => return,

@@ -227,7 +227,7 @@ pub(crate) fn recipient() -> RecipientSecret {
 }
 
 pub(crate) fn heartbeat() -> Heartbeat {
-    Heartbeat { version: "0.1.0".into(), targets: vec![health("pg-local")] }
+    Heartbeat { version: "0.1.0".into(), targets: vec![health("pg-local")], witnessed: None }
 }
 
 pub(crate) fn health(target: &str) -> TargetHealth {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::SealedHead;
 use crate::ids::{AgentId, SessionId};
 use crate::names::{AgentName, TargetName};
 use crate::secret::SecretText;
@@ -82,6 +83,11 @@ pub struct Heartbeat {
     /// Its targets, as it sees them.
     #[garde(length(max = 1000))]
     pub targets: Vec<TargetHealth>,
+    /// The newest checkpoint of the audit log that the agent holds as a witness. Signed, so an agent cannot make one
+    /// up: a control plane whose log does not continue it knows that the log went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(skip)]
+    pub witnessed: Option<SealedHead>,
 }
 
 /// How an agent sees one of its targets.

@@ -77,11 +77,12 @@ pub async fn checkpoint(ledger: &Ledger) -> Result<Checkpoint, StoreError> {
     let origin = ORIGIN.to_owned();
     let Some(row) = ledger.opt(HEAD, &[]).await? else {
         let hash = Hash::genesis().to_string();
-        return Ok(Checkpoint { origin, size: 0, hash, at: None, signature: None });
+        return Ok(Checkpoint { origin, size: 0, hash, root: None, at: None, note: None, epochs: vec![], consistency: None });
     };
     let row = Reader::new(&row, "audit link");
     let hash = gk_shared::seal::hex(row.get("hash")?);
-    Ok(Checkpoint { origin, size: row.get("seq")?, hash, at: Some(row.get("linked_at")?), signature: None })
+    let (size, at) = (row.get("seq")?, Some(row.get("linked_at")?));
+    Ok(Checkpoint { origin, size, hash, root: None, at, note: None, epochs: vec![], consistency: None })
 }
 
 const UNSEALED: &str = "-- audit::unsealed

@@ -132,7 +132,13 @@ impl Anchor {
             AuditFinding::OutOfOrder { .. }
             | AuditFinding::BrokenLink { .. }
             | AuditFinding::Altered { .. }
-            | AuditFinding::Unreadable { .. } => None,
+            | AuditFinding::Unreadable { .. }
+            | AuditFinding::Forked { .. }
+            | AuditFinding::BadSignature { .. }
+            | AuditFinding::UnknownKey { .. }
+            | AuditFinding::WrongOrigin { .. }
+            | AuditFinding::Downgraded { .. }
+            | AuditFinding::NoAnchor {} => None,
         }
     }
 }
@@ -173,7 +179,7 @@ fn report(app: &App, args: &Args, check: Check, anchor: &Anchor) -> Result<Exit,
             Some(("unanchored", None, "no head is known from elsewhere".to_owned()))
         }
         Ok(_) => None,
-        Err(finding) => Some((word(finding), Some(seq(finding)), finding.to_string())),
+        Err(finding) => Some((finding.kind(), finding.seq(), finding.to_string())),
     };
     let (size, hash) = head.map_or((None, None), |head| (Some(head.size), Some(head.hash.to_string())));
     let body = json!({
@@ -200,26 +206,4 @@ fn report(app: &App, args: &Args, check: Check, anchor: &Anchor) -> Result<Exit,
         app.out.note(&format!("note: the clock went back at seq {seq}; order is by seq, so nothing is wrong"));
     }
     Ok(if finding.is_some() { Exit::Code(ExitCode::Finding) } else { Exit::OK })
-}
-
-fn word(finding: &AuditFinding) -> &'static str {
-    match finding {
-        AuditFinding::OutOfOrder { .. } => "out_of_order",
-        AuditFinding::BrokenLink { .. } => "broken_link",
-        AuditFinding::Altered { .. } => "altered",
-        AuditFinding::Unreadable { .. } => "unreadable",
-        AuditFinding::Cut { .. } => "cut",
-        AuditFinding::Rewritten { .. } => "rewritten",
-    }
-}
-
-fn seq(finding: &AuditFinding) -> i64 {
-    match finding {
-        AuditFinding::OutOfOrder { seq, .. }
-        | AuditFinding::BrokenLink { seq }
-        | AuditFinding::Altered { seq }
-        | AuditFinding::Unreadable { seq }
-        | AuditFinding::Rewritten { seq } => *seq,
-        AuditFinding::Cut { size, .. } => size + 1,
-    }
 }
