@@ -32,10 +32,11 @@ async fn an_expired_session_is_cut_without_the_control_plane(version: Version) {
     cut(&user).await;
     let sql = "SELECT extract(epoch FROM disarmed_at - $1)::float8 FROM gk.fence WHERE session = $2";
     // The connection is cut before the transaction that closes the login is seen.
-    let late = async || admin.query_one(sql, &[&expires_at, &session.id.to_string()]).await.unwrap().get(0);
+    let late =
+        async || admin.query_one(sql, &[&expires_at, &session.id.to_string()]).await.unwrap().get::<_, Option<f64>>(0);
     eventually(SOON, "the login is closed, and not before its end", async || match late().await {
         Some(late) if late >= 0.0 => Ok(()),
-        other => Err::<(), Option<f64>>(other),
+        other => Err(format!("{other:?} s after it")),
     })
     .await;
     assert!(login(&dsn).await.is_err());
