@@ -13,6 +13,7 @@ use crate::api::PlaneClient;
 use crate::metrics::Metrics;
 use crate::provider::{Failure, ProviderError};
 use crate::target::Target;
+use crate::witness::Witness;
 
 const EVERY: Duration = Duration::from_secs(10);
 /// After one that did not go through.
@@ -58,42 +59,50 @@ impl Vitals {
     }
 }
 
-/// Beats until `stop` is cancelled.
-pub(crate) async fn run(
-    api: Arc<PlaneClient>,
-    targets: Arc<BTreeMap<TargetName, Arc<Target>>>,
-    metrics: Arc<Metrics>,
-    vitals: Arc<Vitals>,
-    stop: CancellationToken,
-) {
-    loop {
-        let beat = async {
-            let health = join_all(targets.values().map(|target| look(target))).await;
-            for target in &health {
-                metrics.reachable(&target.target, target.reachable);
+/// What a beat needs.
+pub(crate) struct Heart {
+    pub(crate) api: Arc<PlaneClient>,
+    pub(crate) targets: Arc<BTreeMap<TargetName, Arc<Target>>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) witness: Witness,
+}
+
+impl Heart {
+    /// Beats until `stop` is cancelled.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let pause = tokio::select! {
+                () = stop.cancelled() => return,
+                pause = self.beat() => pause,
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
             }
-            vitals.looked(&health);
-            let version = env!("CARGO_PKG_VERSION").to_owned();
-            api.heartbeat(&Heartbeat { version, targets: health, witnessed: None }).await
-        };
-        let answer = tokio::select! {
-            () = stop.cancelled() => return,
-            answer = beat => answer,
-        };
-        let pause = match answer {
+        }
+    }
+
+    /// One beat, and the pause after it.
+    async fn beat(&mut self) -> Duration {
+        let health = join_all(self.targets.values().map(|target| look(target))).await;
+        for target in &health {
+            self.metrics.reachable(&target.target, target.reachable);
+        }
+        self.vitals.looked(&health);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let witnessed = self.witness.held();
+        match self.api.heartbeat(&Heartbeat { version, targets: health, witnessed }).await {
             Ok(answer) => {
-                vitals.answered(Instant::now());
+                self.vitals.answered(Instant::now());
                 warn_of_refused(&answer);
+                self.witness.look(&self.api, &self.metrics, Instant::now()).await;
                 EVERY
             }
             Err(error) => {
                 tracing::warn!(%error, "the heartbeat did not go through");
                 AGAIN
             }
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
         }
     }
 }

@@ -17,6 +17,7 @@ mod metrics;
 pub mod provider;
 pub mod reconcile;
 pub mod target;
+mod witness;
 pub mod worker;
 
 use std::collections::BTreeMap;
@@ -29,11 +30,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::{ApiError, PlaneClient};
 use crate::config::AgentConfig;
-use crate::heartbeat::Vitals;
+use crate::heartbeat::{Heart, Vitals};
 pub use crate::metrics::Metrics;
 use crate::provider::postgres::PostgresTarget;
 use crate::reconcile::Reconciler;
 use crate::target::{Address, Target};
+use crate::witness::Witness;
 use crate::worker::Worker;
 
 /// Why an agent could not run.
@@ -77,7 +79,14 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
     }
     let targets: Arc<BTreeMap<TargetName, Arc<Target>>> = Arc::new(providers.into_iter().map(named).collect());
     tracing::info!(control_plane = %config.control_plane, targets = ?targets.keys().collect::<Vec<_>>(), "agent runs");
-    tasks.spawn(heartbeat::run(Arc::clone(&api), Arc::clone(&targets), Arc::clone(&metrics), vitals, stop.clone()));
+    let heart = Heart {
+        api: Arc::clone(&api),
+        targets: Arc::clone(&targets),
+        metrics: Arc::clone(&metrics),
+        vitals,
+        witness: Witness::open(config.state_dir.as_deref()),
+    };
+    tasks.spawn(heart.run(stop.clone()));
     for target in targets.values() {
         let reconciler =
             Reconciler { api: Arc::clone(&api), target: Arc::clone(target), metrics: Arc::clone(&metrics) };

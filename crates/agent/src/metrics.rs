@@ -29,6 +29,11 @@ struct TargetLabel {
     target: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FindingLabel {
+    kind: &'static str,
+}
+
 type ByTarget = Family<TargetLabel, Gauge<i64, AtomicI64>>;
 
 /// The agent's counters.
@@ -42,6 +47,7 @@ pub struct Metrics {
     roles: ByTarget,
     armed: ByTarget,
     reachable: ByTarget,
+    contradictions: Family<FindingLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -55,6 +61,7 @@ impl Default for Metrics {
             roles: Family::default(),
             armed: Family::default(),
             reachable: Family::default(),
+            contradictions: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("jobs", "Jobs by kind and outcome", metrics.jobs.clone());
@@ -64,6 +71,8 @@ impl Default for Metrics {
         registry.register("roles", "Roles of ours on a target at the last look", metrics.roles.clone());
         registry.register("roles_armed", "Roles that can log in at the last look", metrics.armed.clone());
         registry.register("target_reachable", "Whether the last look at a target worked", metrics.reachable.clone());
+        let help = "Checkpoints of the audit log that contradict the one seen before";
+        registry.register("audit_contradictions", help, metrics.contradictions.clone());
         metrics
     }
 }
@@ -106,6 +115,11 @@ impl Metrics {
     /// A target answered, or not.
     pub fn reachable(&self, target: &TargetName, reachable: bool) {
         self.reachable.get_or_create(&TargetLabel { target: target.to_string() }).set(reachable.into());
+    }
+
+    /// A checkpoint of the audit log contradicts the one seen before.
+    pub fn audit_contradicted(&self, kind: &'static str) {
+        self.contradictions.get_or_create(&FindingLabel { kind }).inc();
     }
 
     /// Everything as text.

@@ -1,6 +1,8 @@
-//! A look at the control plane that changes nothing there: for the doctor, which may run beside an agent, or without one.
+//! A look at the control plane that changes nothing there: for the doctor, which may run beside an agent, or without one,
+//! and for the witness of its audit log.
 
 use gk_shared::names::{AgentName, TargetName};
+use gk_shared::wire::audit::Checkpoint;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -27,5 +29,14 @@ impl PlaneClient {
     /// No answer, or a refusal.
     pub async fn look(&self) -> Result<Sight, ApiError> {
         self.call(|| self.http.get(self.base.at("/v1/agent/me")).timeout(CALL_TIMEOUT)).await
+    }
+
+    /// The newest checkpoint of the audit log, with proof that it continues the one of size `from`.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn checkpoint(&self, from: i64) -> Result<Checkpoint, ApiError> {
+        let url = self.base.at("/v1/agent/checkpoint");
+        self.call(|| self.http.get(url.clone()).query(&[("from", from)]).timeout(CALL_TIMEOUT)).await
     }
 }
