@@ -1,6 +1,6 @@
 //! The control plane: who may have which database role, for how long, and the proof that it ended.
 //!
-//! [`serve`] runs it: the HTTP API, the clocks that end sessions, the sealer of the audit log. Always holds: no target
+//! [`serve`] runs it: the HTTP API, the clocks that end sessions, the sealer and the notary of the audit log. Always holds: no target
 //! credential is kept or readable here, every change commits together with its audit event, and any number of these
 //! processes may run on one ledger, because all state is there.
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ mod error;
 pub mod http;
 pub mod logging;
 pub mod machine;
+pub mod notary;
 pub mod plane;
 pub mod policy;
 mod startup;

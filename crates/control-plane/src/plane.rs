@@ -11,6 +11,7 @@ use crate::http::familiar::Familiar;
 use crate::http::metrics::{Metrics, OnceIn};
 use crate::http::rates::Rates;
 use crate::machine::Machine;
+use crate::notary::Notary;
 use crate::policy::Policy;
 use crate::store::{Lane, Ledger, StoreError, status};
 
@@ -40,6 +41,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// When the ledger's numbers were read.
     gauges: OnceIn,
+    /// What signs the audit log, and stops grants when it went back.
+    pub notary: Notary,
     /// Clock and randomness.
     pub machine: Machine,
     /// Set when the process is to end.
@@ -66,6 +69,7 @@ impl Plane {
             familiar: Familiar::default(),
             gauges: OnceIn::new(GAUGES_HOLD),
             metrics: Metrics::default(),
+            notary: Notary::new(&config.audit),
             machine: Machine::system(),
             stop,
         }))
@@ -85,6 +89,7 @@ impl Plane {
         for lane in [Lane::Normal, Lane::Ending] {
             self.metrics.show_pool(lane, self.ledger.pool_use(lane));
         }
+        self.metrics.show_regression(self.notary.regression().is_some());
         let read = async { status::gauges(&self.ledger).await.map(|gauges| self.metrics.show(&gauges)) };
         self.gauges.run(read).await
     }

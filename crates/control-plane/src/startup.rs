@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{LedgerConfig, PlaneConfig};
 use crate::http::{router, serve as accept};
 use crate::machine::Machine;
+use crate::notary::{Notary, NotaryError};
 use crate::plane::Plane;
 use crate::store::tokens::{self, MadeToken};
 use crate::store::{self, Ledger, Migrated, StoreError, SystemRandomness};
@@ -31,6 +32,9 @@ pub enum PlaneError {
     /// The ledger.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key or the file of the audit log.
+    #[error("the audit log cannot be signed: {0}")]
+    Notary(#[from] NotaryError),
     /// The clock of this machine.
     #[error("this machine's clock says {machine}, the ledger's {ledger}")]
     Clock {
@@ -47,6 +51,7 @@ impl PlaneError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::Store(error) => error.code(),
+            Self::Notary(error) => error.code(),
             Self::Clock { .. } => ErrorCode::ClockImplausible,
         }
     }
@@ -87,9 +92,10 @@ pub async fn serve(config: PlaneConfig, listener: TcpListener, stop: Cancellatio
         tracing::warn!("{finding}");
     }
     let plane = Plane::new(&config, ledger.clone(), stop.clone());
+    begin(&plane.notary, &ledger).await?;
     // The clocks outlive the last request, so that what it did is linked into the log before the end.
     let served = CancellationToken::new();
-    let clocks = crate::clock::start(&ledger, &config.ledger, outbox, &served);
+    let clocks = crate::clock::start(&ledger, &config.ledger, &plane.notary, outbox, &served);
     let forgetting = tokio::spawn(forget(plane.clone()));
     tracing::info!(version = crate::VERSION, rules = config.policy.len(), "control plane serves");
     accept::serve(listener, router::router(&plane), &config.limits, stop).await;
@@ -98,6 +104,19 @@ pub async fn serve(config: PlaneConfig, listener: TcpListener, stop: Cancellatio
     clocks.join().await;
     tracing::info!("control plane stopped");
     Ok(())
+}
+
+/// Holds the log against the checkpoint file and signs it, before anything is granted. A disk that is full now must not
+/// keep sessions from ending, so it is tried again later; a key that is not the log's is the settings' fault.
+async fn begin(notary: &Notary, ledger: &Ledger) -> Result<(), PlaneError> {
+    match notary.sign(ledger).await {
+        Err(error) if !error.passes() => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(error = %crate::http::problem::chain(&error), "the first checkpoint could not be signed");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 async fn forget(plane: Plane) {

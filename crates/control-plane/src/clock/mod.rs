@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::LedgerConfig;
-use crate::store::{Ledger, StoreError};
+use crate::notary::Notary;
+use crate::store::Ledger;
 use crate::wakeups::Wake;
 
 /// The tasks of one process.
@@ -27,11 +28,17 @@ pub struct Clocks {
 
 /// Starts all of them. `outbox` is what [`crate::wakeups::Wakeups::new`] gave.
 #[must_use]
-pub fn start(ledger: &Ledger, config: &LedgerConfig, outbox: mpsc::Receiver<Wake>, stop: &CancellationToken) -> Clocks {
+pub fn start(
+    ledger: &Ledger,
+    config: &LedgerConfig,
+    notary: &Notary,
+    outbox: mpsc::Receiver<Wake>,
+    stop: &CancellationToken,
+) -> Clocks {
     let mut tasks = JoinSet::new();
     tasks.spawn(expiry::run(ledger.clone(), stop.clone()));
     tasks.spawn(housekeeping::run(ledger.clone(), stop.clone()));
-    tasks.spawn(sealer::run(ledger.clone(), stop.clone()));
+    tasks.spawn(sealer::run(ledger.clone(), notary.clone(), stop.clone()));
     tasks.spawn(notify::run(config.clone(), ledger.wakeups().clone(), outbox, stop.clone()));
     Clocks { tasks }
 }
@@ -59,7 +66,7 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn note<T>(&mut self, what: &'static str, answer: Result<T, StoreError>) -> Option<T> {
+    fn note<T, E: std::error::Error>(&mut self, what: &'static str, answer: Result<T, E>) -> Option<T> {
         match (answer, self.since.take()) {
             (Ok(value), None) => Some(value),
             (Ok(value), Some(since)) => {
@@ -71,7 +78,7 @@ impl Trouble {
                 None
             }
             (Err(error), None) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let cause = error.source().map(ToString::to_string);
                 tracing::warn!(what, %error, cause, "will be tried again");
                 self.since = Some(tokio::time::Instant::now());
                 None

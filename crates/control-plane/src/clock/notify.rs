@@ -66,7 +66,7 @@ async fn listen(
         Ok(connected) => connected,
         Err(error) => return error,
     };
-    trouble.note("wake-ups between processes", Ok(()));
+    trouble.note("wake-ups between processes", Ok::<_, StoreError>(()));
     wakeups.wake_all();
     let mut batch = Vec::with_capacity(TOGETHER);
     loop {

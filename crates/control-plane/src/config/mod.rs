@@ -1,5 +1,6 @@
 //! Settings of the control plane: read once, checked whole, then only types.
 
+mod audit;
 mod files;
 mod keys;
 mod ledger;

@@ -16,11 +16,12 @@ use super::keys::{Fault, Faults, Keys};
 use super::ledger::{LedgerConfig, LedgerParts};
 use super::limits::Limits;
 use super::log::LogConfig;
+use crate::notary::AuditConfig;
 use crate::policy::Policy;
 
 /// Where the control plane listens where nothing else is said.
 pub const DEFAULT_PORT: u16 = 4000;
-const KEYS: &[&str] = &["listen", "policy_file", "ledger", "session", "limits", "log"];
+const KEYS: &[&str] = &["listen", "policy_file", "ledger", "session", "limits", "log", "audit"];
 
 /// The environment: a process has one, a test makes its own.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -40,6 +41,8 @@ pub struct PlaneConfig {
     pub limits: Limits,
     /// How to log.
     pub log: LogConfig,
+    /// What signs the audit log.
+    pub audit: AuditConfig,
 }
 
 /// Settings that cannot be used.
@@ -83,6 +86,7 @@ impl PlaneConfig {
             provision_deadline: Duration::from_secs(300),
             limits: Limits::default(),
             log: LogConfig::default(),
+            audit: AuditConfig::default(),
         }
     }
 
@@ -114,11 +118,12 @@ impl PlaneConfig {
         let (max_ttl, provision_deadline) = session(keys.table("session", &mut faults), environment, &mut faults);
         let limits = Limits::read(keys.table("limits", &mut faults), &mut faults);
         let log = LogConfig::read(keys.table("log", &mut faults), environment, &mut faults);
+        let audit = AuditConfig::read(keys.table("audit", &mut faults), &mut faults);
         let policy = policy(&mut keys, max_ttl, environment, &mut faults);
         keys.finish(KEYS, &mut faults);
         match (ledger, policy, faults.0) {
             (Some(ledger), Some(policy), faults) if faults.is_empty() => {
-                Ok(Self { listen, ledger, policy, provision_deadline, limits, log })
+                Ok(Self { listen, ledger, policy, provision_deadline, limits, log, audit })
             }
             (_, _, faults) => Err(ConfigError::Faults(faults)),
         }

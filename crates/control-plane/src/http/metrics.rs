@@ -67,6 +67,7 @@ pub struct Metrics {
     unsealed: Gauge,
     oldest_uncut: Gauge<f64, AtomicU64>,
     pool: Family<PoolPart, Gauge>,
+    regression: Gauge,
 }
 
 impl Default for Metrics {
@@ -85,6 +86,7 @@ impl Default for Metrics {
             unsealed: Gauge::default(),
             oldest_uncut: Gauge::default(),
             pool: Family::default(),
+            regression: Gauge::default(),
         };
         Self { registry: Arc::new(metrics.register()), ..metrics }
     }
@@ -106,6 +108,8 @@ impl Metrics {
         let oldest = "How long the oldest session that should be cut has been waiting for it";
         registry.register("oldest_uncut_seconds", oldest, self.oldest_uncut.clone());
         registry.register("ledger_connections", "Connections to the ledger, by lane and state", self.pool.clone());
+        let regression = "1 if the audit log went back behind what was witnessed: nothing is granted";
+        registry.register("audit_regression", regression, self.regression.clone());
         registry
     }
 
@@ -145,6 +149,11 @@ impl Metrics {
         }
         self.unsealed.set(gauges.audit_unsealed);
         self.oldest_uncut.set(gauges.oldest_uncut_seconds);
+    }
+
+    /// Shows whether the audit log went back.
+    pub fn show_regression(&self, found: bool) {
+        self.regression.set(found.into());
     }
 
     /// Shows how busy the connections of a lane are.

@@ -92,6 +92,7 @@ fn agents_own() -> OpenApiRouter<Plane> {
         .routes(routes!(agent::complete::complete_job))
         .routes(routes!(agent::heartbeat::heartbeat))
         .routes(routes!(agent::observe::observe))
+        .routes(routes!(agent::checkpoint::agent_checkpoint))
 }
 
 fn anyone() -> OpenApiRouter<Plane> {

@@ -88,6 +88,11 @@ impl Ledger {
         Self { inner: Arc::clone(&self.inner), lane }
     }
 
+    /// The connections that this one uses where nothing else is said.
+    pub(super) const fn lane(&self) -> Lane {
+        self.lane
+    }
+
     /// The switchboard of this process.
     #[must_use]
     pub fn wakeups(&self) -> &Wakeups {

@@ -51,7 +51,7 @@ async fn the_chain_verifies_after_many_writers_and_several_sealers_at_once() {
     let records = export(&books).await;
     let head = verify(&records).expect("is whole");
     assert_eq!(head.size, 400);
-    let checkpoint = audit::checkpoint(&books.ledger).await.expect("reads");
+    let checkpoint = audit::checkpoint(&books.ledger, None).await.expect("reads");
     assert_eq!((checkpoint.size, checkpoint.hash), (400, head.hash.to_string()));
     assert_eq!(audit::unsealed(&books.ledger).await.expect("counts"), 0);
     let objects: std::collections::HashSet<String> = records

@@ -1,6 +1,7 @@
 //! The store on a real Postgres: what it promises when many do the same thing at once, come late, or repeat themselves.
 
 mod audit;
+mod audit_tree;
 mod flight;
 mod jobs;
 mod observe;

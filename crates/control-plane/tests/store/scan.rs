@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gk_control_plane::clock;
+use gk_control_plane::notary::{AuditConfig, Notary};
 use gk_control_plane::store::{Origin, cleanup, jobs, scan, sessions, status};
 use gk_shared::session::{EndReason, Intent, SessionStatus};
 use gk_shared::wire::cleanup::RunCleanup;
@@ -12,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{Books, TAKEN, connect, ended, request, slots, stuck};
 
 const EXPIRE: &str = "UPDATE sessions SET expires_at = now() - interval '1 second' WHERE expires_at IS NOT NULL";
+
+fn notary() -> Notary {
+    Notary::new(&AuditConfig::default())
+}
 
 #[tokio::test]
 async fn an_expired_session_ends_even_when_the_jobs_table_was_emptied() {
@@ -76,11 +81,11 @@ async fn the_clocks_end_a_session_within_a_moment_of_its_end_and_link_the_log() 
     let (session, _) = books.ready(&ada, &agent).await;
     let stop = CancellationToken::new();
     let Books { pg, config, ledger, sent } = books;
-    let clocks = clock::start(&ledger, &config, sent, &stop);
+    let clocks = clock::start(&ledger, &config, &notary(), sent, &stop);
     let (other, sent) = connect(&config);
     let books = Books { pg, config, ledger: other, sent };
     // Another process waits: it hears of the end by NOTIFY, and of the job.
-    let theirs = clock::start(&books.ledger, &books.config, connect(&books.config).1, &stop);
+    let theirs = clock::start(&books.ledger, &books.config, &notary(), connect(&books.config).1, &stop);
     let ask = slots(0, 1, 20_000);
     let waiting = jobs::claim(&books.ledger, &agent, &ask);
     let expire = async {
@@ -114,7 +119,7 @@ async fn the_clocks_come_back_after_the_ledger_was_away() {
     let (session, _) = books.ready(&ada, &agent).await;
     let stop = CancellationToken::new();
     let sent = std::mem::replace(&mut books.sent, tokio::sync::mpsc::channel(1).1);
-    let clocks = clock::start(&books.ledger, &books.config, sent, &stop);
+    let clocks = clock::start(&books.ledger, &books.config, &notary(), sent, &stop);
     books.pg.kill9();
     let away = sessions::find(&books.ledger, session.id, sessions::Viewer::All).await;
     assert_eq!(away.expect_err("is away").code(), gk_shared::problem::ErrorCode::LedgerUnavailable);

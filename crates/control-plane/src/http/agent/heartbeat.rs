@@ -6,9 +6,9 @@ use gk_shared::wire::agent::{Heartbeat, HeartbeatAnswer};
 
 use crate::http::auth::AgentCaller;
 use crate::http::body::LargeBody;
-use crate::http::problem::ApiError;
+use crate::http::problem::{ApiError, chain};
 use crate::plane::Plane;
-use crate::store::agents;
+use crate::store::{Lane, agents};
 
 /// Reports that the agent lives
 #[utoipa::path(post, path = "/agent/heartbeat", tag = "agent", request_body = Heartbeat,
@@ -18,5 +18,13 @@ pub async fn heartbeat(
     caller: AgentCaller,
     LargeBody(body): LargeBody<Heartbeat>,
 ) -> Result<Json<HeartbeatAnswer>, ApiError> {
-    Ok(Json(agents::heartbeat(&plane.ledger, &caller.agent, &body, crate::VERSION).await?))
+    let answer = agents::heartbeat(&plane.ledger, &caller.agent, &body, crate::VERSION).await?;
+    if let Some(witnessed) = &body.witnessed {
+        let ledger = plane.ledger.in_lane(Lane::Ending);
+        if let Err(error) = plane.notary.hear(&ledger, caller.agent.name.as_str(), witnessed).await {
+            // It will be reported again.
+            tracing::warn!(error = %chain(&error), "the log could not be held against what an agent witnessed");
+        }
+    }
+    Ok(Json(answer))
 }

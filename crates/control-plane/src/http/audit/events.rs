@@ -53,7 +53,7 @@ pub async fn list_events(State(plane): State<Plane>, mut query: Query) -> Result
 }
 
 /// Links what was committed before this call, so that the answer shows it. A tail sees it soon enough by itself.
-async fn show_all(plane: &Plane) {
+pub(super) async fn show_all(plane: &Plane) {
     if let Err(error) = audit::seal(&plane.ledger, Patience::Wait).await {
         // What is linked already can still be read.
         tracing::warn!(error = %chain(&error), "the newest events are not linked yet");

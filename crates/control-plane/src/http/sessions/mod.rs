@@ -32,7 +32,10 @@ async fn decide(plane: &Plane, user: &User, ask: &Ask<'_>) -> Result<Result<Perm
 /// Asks policy; a refusal is written to the audit log before the caller hears of it.
 async fn permit(plane: &Plane, user: &User, ask: &Ask<'_>) -> Result<Permit, ApiError> {
     let denied = match decide(plane, user, ask).await? {
-        Ok(permit) => return Ok(permit),
+        Ok(permit) => {
+            plane.notary.may_grant()?;
+            return Ok(permit);
+        }
         Err(denied) => denied,
     };
     let event = Event::new(AuditAction::SessionDenied, ask.target)

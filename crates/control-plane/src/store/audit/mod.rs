@@ -1,10 +1,15 @@
-//! The audit log in the ledger: events without a change, the chain over all events, and reading both.
+//! The audit log in the ledger: events without a change, chain and tree over all events, signed checkpoints, and reading
+//! them.
 
+mod checkpoints;
 mod read;
 mod seal;
+mod tree;
 
+pub use checkpoints::{Kept, Rotated, SignError, keys, newest_checkpoint, origin, proof, rotate, sign};
 pub use read::{AuditFilter, checkpoint, events, unsealed};
 pub use seal::{Patience, Sealed, heartbeat, seal};
+pub use tree::{Standing, standing};
 
 use super::{Event, Lane, Ledger, Origin, StoreError};
 

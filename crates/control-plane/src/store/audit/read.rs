@@ -1,15 +1,15 @@
 //! Reading the audit log in the order of its chain.
 
-use gk_shared::audit::{AuditAction, AuditRecord, Hash};
+use gk_shared::audit::note::Note;
+use gk_shared::audit::{AuditAction, AuditRecord};
 use gk_shared::wire::audit::{AuditPage, Checkpoint};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::checkpoints::{self, Kept};
+use super::tree;
 use crate::store::row::Reader;
 use crate::store::{Ledger, StoreError};
-
-/// Name of the log.
-const ORIGIN: &str = "gatekeeper/default";
 
 /// Which events to read. An answer with a filter has gaps and cannot be verified.
 #[derive(Debug, Clone, Default)]
@@ -66,23 +66,54 @@ fn record(row: &Row) -> Result<AuditRecord, StoreError> {
     })
 }
 
-const HEAD: &str = "-- audit::head
-    SELECT seq, hash, linked_at FROM audit_links ORDER BY seq DESC LIMIT 1";
-
-/// Where the log stands.
+/// Where the log stands: the newest signed checkpoint, or its end where nobody ever signed; with the proof that it
+/// continues the log of size `from`.
 ///
 /// # Errors
 /// The ledger's own trouble.
-pub async fn checkpoint(ledger: &Ledger) -> Result<Checkpoint, StoreError> {
-    let origin = ORIGIN.to_owned();
-    let Some(row) = ledger.opt(HEAD, &[]).await? else {
-        let hash = Hash::genesis().to_string();
-        return Ok(Checkpoint { origin, size: 0, hash, root: None, at: None, note: None, epochs: vec![], consistency: None });
+pub async fn checkpoint(ledger: &Ledger, from: Option<i64>) -> Result<Checkpoint, StoreError> {
+    let mut made = match checkpoints::newest_checkpoint(ledger).await? {
+        Some(kept) => signed(kept)?,
+        None => end(ledger).await?,
     };
-    let row = Reader::new(&row, "audit link");
-    let hash = gk_shared::seal::hex(row.get("hash")?);
-    let (size, at) = (row.get("seq")?, Some(row.get("linked_at")?));
-    Ok(Checkpoint { origin, size, hash, root: None, at, note: None, epochs: vec![], consistency: None })
+    if let Some(from) = from {
+        made.consistency = checkpoints::proof(ledger, from, made.size).await?;
+    }
+    Ok(made)
+}
+
+fn signed(Kept { sealed, at }: Kept) -> Result<Checkpoint, StoreError> {
+    let bad = |source| StoreError::BadRow { entity: "audit checkpoint", column: "note", source };
+    let note = sealed.checkpoint.parse::<Note>().map_err(|error| bad(error.into()))?;
+    let read = gk_shared::audit::Checkpoint::of_note(&note).map_err(|error| bad(error.into()))?;
+    Ok(Checkpoint {
+        origin: read.origin.to_string(),
+        size: read.head.size,
+        hash: read.head.hash.to_string(),
+        root: Some(read.root.to_string()),
+        at: Some(at),
+        note: Some(sealed.checkpoint),
+        epochs: sealed.epochs,
+        consistency: None,
+    })
+}
+
+const LINKED_AT: &str = "-- audit::linked_at\nSELECT linked_at FROM audit_links WHERE seq = $1";
+
+async fn end(ledger: &Ledger) -> Result<Checkpoint, StoreError> {
+    let (head, root) = tree::end(ledger).await?;
+    let at = ledger.opt(LINKED_AT, &[&head.size]).await?;
+    let at = at.map(|row| Reader::new(&row, "audit link").get("linked_at")).transpose()?;
+    Ok(Checkpoint {
+        origin: checkpoints::origin(ledger).await?.to_string(),
+        size: head.size,
+        hash: head.hash.to_string(),
+        root: Some(root.to_string()),
+        at,
+        note: None,
+        epochs: vec![],
+        consistency: None,
+    })
 }
 
 const UNSEALED: &str = "-- audit::unsealed

@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
+use gk_shared::audit::tree::Frontier;
 use gk_shared::audit::{AuditAction, Hash, link_hash};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
+use super::tree::{self, NodeRows};
 use crate::store::row::Reader;
 use crate::store::{Event, Lane, Ledger, Origin, StoreError};
 use crate::wakeups::Wake;
@@ -77,6 +79,11 @@ const PENDING: &str = "-- audit::pending
 const TRY_LOCK: &str = "-- audit::seal_try\nSELECT pg_try_advisory_xact_lock($1) AS mine";
 const WAIT_LOCK: &str = "-- audit::seal_wait\nSELECT true AS mine FROM (SELECT pg_advisory_xact_lock($1)) l";
 const LINK: &str = "-- audit::link
+    WITH nodes AS (
+        INSERT INTO audit_nodes (tenant_id, level, index, hash)
+        SELECT $6, n.level, n.index, n.hash FROM unnest($7::smallint[], $8::bigint[], $9::bytea[]) AS n (level, index, hash)
+        ON CONFLICT DO NOTHING
+    )
     INSERT INTO audit_links (tenant_id, seq, event_id, prev, hash, upto)
     SELECT $6, l.seq, l.event_id, l.prev, l.hash, ($5::text)::xid8
     FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::bytea[]) AS l (seq, event_id, prev, hash)";
@@ -99,8 +106,10 @@ async fn batch(ledger: &Ledger, patience: Patience) -> Result<Sealed, StoreError
     }
     // A statement of its own after the lock: it sees all that the sealer before committed.
     let rows = tx.query(&pending, &[&BATCH]).await?;
-    if !rows.is_empty() {
-        write(&tx, &link, &links(&rows)?).await?;
+    if let Some(first) = rows.first() {
+        let size: Option<i64> = Reader::new(first, "audit link").get("seq")?;
+        let tree = tree::frontier(&*tx, size.unwrap_or(0)).await?;
+        write(&tx, &link, &links(&rows, tree)?).await?;
     }
     tx.commit().await?;
     Ok(Sealed::Linked(rows.len()))
@@ -113,9 +122,11 @@ struct Links {
     prevs: Vec<Vec<u8>>,
     hashes: Vec<Vec<u8>>,
     upto: String,
+    /// Subtrees that these events complete.
+    nodes: NodeRows,
 }
 
-fn links(rows: &[Row]) -> Result<Links, StoreError> {
+fn links(rows: &[Row], mut tree: Frontier) -> Result<Links, StoreError> {
     let mut made = Links::default();
     let full = rows.len() == usize::try_from(BATCH).expect("a batch is small");
     let mut head: Option<(i64, Hash)> = None;
@@ -128,6 +139,7 @@ fn links(rows: &[Row]) -> Result<Links, StoreError> {
         let leaf: &[u8] = row.get("leaf")?;
         let leaf = Hash(leaf.try_into().map_err(|error| row.bad("leaf", error))?);
         let hash = link_hash(prev, seq + 1, leaf);
+        tree.push(leaf, |node| made.nodes.push(node));
         made.seqs.push(seq + 1);
         made.events.push(row.get("id")?);
         made.prevs.push(prev.0.to_vec());
@@ -147,8 +159,9 @@ fn stored(row: &Reader<'_>) -> Result<Hash, StoreError> {
 
 async fn write(tx: &deadpool_postgres::Transaction<'_>, link: &Statement, links: &Links) -> Result<(), StoreError> {
     let tenant = Ledger::tenant().uuid();
-    let params: [&(dyn ToSql + Sync); 6] =
-        [&links.seqs, &links.events, &links.prevs, &links.hashes, &links.upto, &tenant];
+    let Links { seqs, events, prevs, hashes, upto, nodes } = links;
+    let NodeRows { levels, indexes, hashes: made } = nodes;
+    let params: [&(dyn ToSql + Sync); 9] = [seqs, events, prevs, hashes, upto, &tenant, levels, indexes, made];
     tx.execute(link, &params).await.map_err(StoreError::audit).map(drop)
 }
 

@@ -1,0 +1,196 @@
+//! The notary: signs where the audit log stands, keeps that outside the ledger, and refuses to grant anything once the
+//! log went back behind what was signed.
+//!
+//! Always holds: what the log became is never taken for what it was. A log that is shorter than a checkpoint seen before,
+//! or says something else about its past, is a regression until somebody has looked and starts the process anew;
+//! sessions still end.
+
+mod sink;
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use gk_shared::audit::note::SigningKey;
+use gk_shared::audit::{AuditAction, AuditFinding, Opened, SealedHead, Trust};
+use gk_shared::problem::ErrorCode;
+
+use crate::http::problem::{ApiError, chain};
+use crate::store::audit::{self, SignError, Standing};
+use crate::store::{Event, Ledger, Origin, StoreError};
+
+pub use sink::{Sink, SinkError};
+
+/// What a control plane signs its audit log with, and where it keeps the checkpoints besides the ledger.
+#[derive(Debug, Clone, Default)]
+pub struct AuditConfig {
+    /// The key; without one nothing is signed.
+    pub signing_key: Option<Arc<SigningKey>>,
+    /// The file; without one only agents and callers notice a log that went back.
+    pub checkpoint_file: Option<PathBuf>,
+}
+
+/// A log that went back: what is wrong, and who had seen it otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Regression {
+    /// What is wrong with it.
+    pub finding: AuditFinding,
+    /// `checkpoint_file`, or the agent's name.
+    pub witness: String,
+}
+
+/// One process' notary. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Notary(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    key: Option<Arc<SigningKey>>,
+    sink: Option<Sink>,
+    regression: OnceLock<Regression>,
+}
+
+impl Notary {
+    /// A notary with these settings.
+    #[must_use]
+    pub fn new(config: &AuditConfig) -> Self {
+        let sink = config.checkpoint_file.clone().map(Sink::new);
+        Self(Arc::new(Parts { key: config.signing_key.clone(), sink, regression: OnceLock::new() }))
+    }
+
+    /// What was found, if the log went back.
+    #[must_use]
+    pub fn regression(&self) -> Option<&Regression> {
+        self.0.regression.get()
+    }
+
+    /// Refuses to grant anything on top of a log that went back.
+    ///
+    /// # Errors
+    /// [`ErrorCode::AuditRegression`] if it did.
+    pub fn may_grant(&self) -> Result<(), ApiError> {
+        let Some(Regression { finding, witness }) = self.regression() else { return Ok(()) };
+        let detail = format!("the audit log went back behind what {witness} has seen: {finding}");
+        Err(ApiError::new(ErrorCode::AuditRegression, detail))
+    }
+
+    /// Signs where the log stands, once it was held against what is kept outside the ledger. Without a key nothing is
+    /// signed.
+    ///
+    /// # Errors
+    /// The ledger's own trouble, a key that may not sign, or a file that cannot be read or written.
+    pub async fn sign(&self, ledger: &Ledger) -> Result<(), NotaryError> {
+        self.look_back(ledger).await?;
+        let (Some(key), None) = (&self.0.key, self.regression()) else { return Ok(()) };
+        let keep = |sealed: &SealedHead| self.0.sink.as_ref().map_or(Ok(()), |sink| sink.append(sealed));
+        Ok(audit::sign(ledger, key, keep).await?)
+    }
+
+    /// Holds the log against the newest checkpoint in the file.
+    async fn look_back(&self, ledger: &Ledger) -> Result<(), NotaryError> {
+        let Some(sink) = &self.0.sink else { return Ok(()) };
+        let Some(sealed) = sink.newest()? else { return Ok(()) };
+        let opened = Trust::default().open(&sealed).map_err(|finding| sink.unbelievable(finding))?;
+        self.compare(ledger, &opened, "the checkpoint file").await?;
+        Ok(())
+    }
+
+    /// Holds the log against what an agent has witnessed. What this log's keys did not sign says nothing.
+    ///
+    /// # Errors
+    /// The ledger's own trouble.
+    pub async fn hear(&self, ledger: &Ledger, agent: &str, sealed: &SealedHead) -> Result<(), StoreError> {
+        let opened = match Trust::default().open(sealed) {
+            Ok(opened) => opened,
+            Err(finding) => {
+                tracing::warn!(agent, %finding, "an agent reports a checkpoint that does not hold");
+                return Ok(());
+            }
+        };
+        if !self.is_ours(ledger, &opened).await? {
+            tracing::warn!(agent, "an agent holds a checkpoint of keys that are not this log's");
+            return Ok(());
+        }
+        self.compare(ledger, &opened, &format!("agent {agent}")).await
+    }
+
+    /// Whether a key of ours is among those of the checkpoint: the one in our hands, or one that the ledger knows.
+    async fn is_ours(&self, ledger: &Ledger, opened: &Opened) -> Result<bool, StoreError> {
+        let theirs = |key: &_| opened.keys.epochs().iter().any(|epoch| epoch.key == *key);
+        let name = opened.checkpoint.origin.as_str();
+        if self.0.key.as_ref().is_some_and(|key| theirs(&key.verifier(name))) {
+            return Ok(true);
+        }
+        match audit::keys(ledger).await {
+            Ok(keys) => Ok(keys.epochs().iter().any(|epoch| theirs(&epoch.key))),
+            Err(SignError::Store(error)) => Err(error),
+            Err(SignError::Keys(_) | SignError::Retired { .. } | SignError::Unknown | SignError::Sink(_)) => Ok(false),
+        }
+    }
+
+    async fn compare(&self, ledger: &Ledger, known: &Opened, witness: &str) -> Result<(), StoreError> {
+        let Some(finding) = contradiction(ledger, known).await? else { return Ok(()) };
+        let witness = witness.to_owned();
+        if self.0.regression.set(Regression { finding: finding.clone(), witness: witness.clone() }).is_err() {
+            return Ok(());
+        }
+        tracing::error!(%finding, witness, "the audit log went back: nothing is granted, sessions still end");
+        let event = Event::new(AuditAction::AuditRegression, "log")
+            .fact("finding", finding.kind())
+            .fact("size_seen", known.checkpoint.head.size)
+            .fact("witness", witness);
+        if let Err(error) = audit::record(ledger, Origin::system(), event).await {
+            tracing::error!(error = %chain(&error), "the regression could not be written into the log");
+        }
+        Ok(())
+    }
+}
+
+async fn contradiction(ledger: &Ledger, known: &Opened) -> Result<Option<AuditFinding>, StoreError> {
+    let origin = audit::origin(ledger).await?;
+    let seen = &known.checkpoint;
+    if origin != seen.origin {
+        let (found, known) = (origin.to_string(), seen.origin.to_string());
+        return Ok(Some(AuditFinding::WrongOrigin { found, known }));
+    }
+    Ok(match audit::standing(ledger, seen).await? {
+        Standing::Continues => None,
+        Standing::Shorter(size) => Some(AuditFinding::Cut { size, known: seen.head.size }),
+        Standing::Differs => Some(AuditFinding::Rewritten { seq: seen.head.size }),
+    })
+}
+
+/// Why nothing was signed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotaryError {
+    /// The ledger or the key.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The file outside the ledger.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+impl From<StoreError> for NotaryError {
+    fn from(error: StoreError) -> Self {
+        Self::Sign(SignError::Store(error))
+    }
+}
+
+impl NotaryError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Sign(SignError::Store(error)) => error.code(),
+            Self::Sign(SignError::Keys(_)) => ErrorCode::AuditRegression,
+            Self::Sign(SignError::Retired { .. } | SignError::Unknown) | Self::Sink(_) => ErrorCode::ConfigInvalid,
+            Self::Sign(SignError::Sink(_)) => ErrorCode::AuditUnavailable,
+        }
+    }
+
+    /// Whether trying again later may help: the ledger is away, or a disk is full.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        matches!(self, Self::Sign(SignError::Store(_) | SignError::Sink(_)))
+    }
+}

@@ -1,0 +1,144 @@
+//! The checkpoint file: every signed checkpoint, one line each, appended and on disk before anybody is told.
+//!
+//! It lies outside the ledger, best on a disk that the ledger's owner cannot write to.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use gk_shared::audit::{AuditFinding, SealedHead};
+
+/// How far from its end the file is read: the newest line and one before it, with hundreds of keys.
+const TAIL: u64 = 512 * 1024;
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The system refuses.
+    #[error("the checkpoint file {path} cannot be read")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It holds something else.
+    #[error("{0} is not a checkpoint file: find out who wrote into it, then move it away")]
+    Nonsense(PathBuf),
+    /// What it holds was not signed as it says.
+    #[error(
+        "the newest checkpoint in {path} does not hold ({finding}): find out who wrote it, then move the file away"
+    )]
+    Unbelievable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        finding: AuditFinding,
+    },
+}
+
+/// The file. It is opened for each use, so that it may be moved away at any time.
+#[derive(Debug)]
+pub struct Sink {
+    path: PathBuf,
+}
+
+impl Sink {
+    /// The file at this place; it need not be there yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Adds a line, and returns once it is on disk.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn append(&self, sealed: &SealedHead) -> io::Result<()> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
+        // A line that a crash cut short must not swallow this one.
+        let cut_short = last_byte(&mut file)?.is_some_and(|byte| byte != b'\n');
+        let line = format!("{}{}\n", if cut_short { "\n" } else { "" }, sealed.line());
+        file.write_all(line.as_bytes())?;
+        file.sync_all()?;
+        // A file that is new exists only once its directory is on disk.
+        File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    }
+
+    /// The newest line that is whole; `None` if there is no file or nothing in it.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds something else.
+    pub fn newest(&self) -> Result<Option<SealedHead>, SinkError> {
+        let text = match tail(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(SinkError::Io { path: self.path.clone(), source }),
+        };
+        let lines = || text.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty());
+        // Only the last line may have been cut short.
+        let newest = lines().take(2).find_map(|line| serde_json::from_slice(line).ok());
+        match newest {
+            None if lines().next().is_some() => Err(SinkError::Nonsense(self.path.clone())),
+            found => Ok(found),
+        }
+    }
+
+    pub(super) fn unbelievable(&self, finding: AuditFinding) -> SinkError {
+        SinkError::Unbelievable { path: self.path.clone(), finding }
+    }
+}
+
+fn last_byte(file: &mut File) -> io::Result<Option<u8>> {
+    if file.metadata()?.len() == 0 {
+        return Ok(None);
+    }
+    let mut byte = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut byte)?;
+    Ok(Some(byte[0]))
+}
+
+fn tail(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let from = file.metadata()?.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(from))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(name: &str) -> SealedHead {
+        SealedHead { checkpoint: name.to_owned(), epochs: vec!["a\nb".to_owned()] }
+    }
+
+    #[test]
+    fn the_newest_line_is_read_back_also_behind_one_that_a_crash_cut_short() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("checkpoints");
+        let sink = Sink::new(path.clone());
+        assert_eq!(sink.newest().expect("no file"), None);
+        sink.append(&head("first")).expect("appends");
+        sink.append(&head("second")).expect("appends");
+        assert_eq!(sink.newest().expect("reads"), Some(head("second")));
+        let mut file = OpenOptions::new().append(true).open(&path).expect("opens");
+        file.write_all(b"{\"checkpoint\":\"thi").expect("writes");
+        assert_eq!(sink.newest().expect("reads"), Some(head("second")));
+        sink.append(&head("fourth")).expect("appends");
+        assert_eq!(sink.newest().expect("reads"), Some(head("fourth")));
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_refused_by_name() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("checkpoints");
+        std::fs::write(&path, "hello\nworld\n").expect("writes");
+        let error = Sink::new(path).newest().expect_err("is nonsense").to_string();
+        assert!(error.contains("checkpoints is not a checkpoint file"), "{error}");
+    }
+}
