@@ -18,7 +18,7 @@ mod startup;
 pub mod store;
 pub mod wakeups;
 
-pub use startup::{PlaneError, admin_token, migrate, serve};
+pub use startup::{PlaneError, admin_token, audit_keys, migrate, rotate_audit_key, serve};
 
 /// Version of this binary.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

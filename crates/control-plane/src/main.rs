@@ -78,6 +78,7 @@ enum Command {
     Healthcheck,
     /// Make a token for an admin, straight in the ledger
     AdminToken(commands::AdminToken),
+    AuditKey(commands::AuditKey),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -111,6 +112,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             let ledger = command.ledger.load(settings)?;
             command.run(&ledger).await
         }
+        Command::AuditKey(command) => command.run(settings).await,
         Command::Openapi => commands::openapi(),
     }
 }

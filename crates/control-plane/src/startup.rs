@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gk_shared::audit::note::SigningKey;
 use gk_shared::names::ActorName;
 use gk_shared::problem::ErrorCode;
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use crate::http::{router, serve as accept};
 use crate::machine::Machine;
 use crate::notary::{Notary, NotaryError};
 use crate::plane::Plane;
+use crate::store::audit::{self, Patience, Rotated};
 use crate::store::tokens::{self, MadeToken};
 use crate::store::{self, Ledger, Migrated, StoreError, SystemRandomness};
 use crate::wakeups::Wakeups;
@@ -33,7 +35,7 @@ pub enum PlaneError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The key or the file of the audit log.
-    #[error("the audit log cannot be signed: {0}")]
+    #[error("the audit log cannot be signed")]
     Notary(#[from] NotaryError),
     /// The clock of this machine.
     #[error("this machine's clock says {machine}, the ledger's {ledger}")]
@@ -78,6 +80,33 @@ pub async fn admin_token(config: &LedgerConfig, name: ActorName, life: Duration)
     let (ledger, _outbox) = ledger(config)?;
     store::check_schema(&ledger).await?;
     Ok(tokens::admin(&ledger, name, life).await?)
+}
+
+/// Lets the key `new` sign the audit log from now on, introduced by `old`.
+///
+/// # Errors
+/// The ledger does not answer or has another schema, or `old` is not the key of now.
+pub async fn rotate_audit_key(
+    config: &LedgerConfig,
+    old: &SigningKey,
+    new: &SigningKey,
+) -> Result<Rotated, PlaneError> {
+    let (ledger, _outbox) = ledger(config)?;
+    store::check_schema(&ledger).await?;
+    // What is written so far belongs to the old key.
+    audit::seal(&ledger, Patience::Wait).await?;
+    Ok(audit::rotate(&ledger, old, new).await.map_err(NotaryError::from)?)
+}
+
+/// The keys that have signed the audit log, the newest last, as others pin them.
+///
+/// # Errors
+/// The ledger does not answer or has another schema, or its keys do not hold together.
+pub async fn audit_keys(config: &LedgerConfig) -> Result<Vec<String>, PlaneError> {
+    let (ledger, _outbox) = ledger(config)?;
+    store::check_schema(&ledger).await?;
+    let keys = audit::keys(&ledger).await.map_err(NotaryError::from)?;
+    Ok(keys.epochs().iter().map(|epoch| epoch.key.to_string()).collect())
 }
 
 /// Runs the control plane on `listener` until `stop`.

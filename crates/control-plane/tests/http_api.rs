@@ -24,6 +24,8 @@ mod credentials;
 mod idempotency;
 #[path = "http_api/lanes.rs"]
 mod lanes;
+#[path = "http_api/notary.rs"]
+mod notary;
 #[path = "http_api/sessions.rs"]
 mod sessions;
 #[path = "http_api/slow_clients.rs"]

@@ -20,7 +20,7 @@ impl AuditConfig {
         if signing_key.is_none() && checkpoint_file.is_some() && faults.0.is_empty() {
             faults.add(
                 "audit.checkpoint_file",
-                "is of no use without audit.signing_key_file: make a key with `gk-control-plane audit-key make --out FILE`",
+                "is of no use without audit.signing_key_file: make a key with `gk-control-plane audit-key --out FILE`",
             );
         }
         Self { signing_key: signing_key.map(Arc::new), checkpoint_file }

@@ -211,7 +211,7 @@ impl AuditedTx {
         self.events.push(event.at(id, self.at, &self.origin));
     }
 
-    fn client(&self) -> &Object {
+    pub(super) fn client(&self) -> &Object {
         self.client.as_ref().expect("the connection is given up only by commit and drop, which consume the transaction")
     }
 }

@@ -10,18 +10,18 @@ use tokio::process::Command;
 
 use crate::support::{POLICY, World};
 
-struct Home(TempDir);
+pub(crate) struct Home(TempDir);
 
 impl Home {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn file(&self, name: &str, text: impl AsRef<[u8]>, mode: u32) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: impl AsRef<[u8]>, mode: u32) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -29,7 +29,7 @@ impl Home {
     }
 
     /// Settings for the ledger at `url`, with `more` in front.
-    fn settings(&self, url: &str, more: &str) -> PathBuf {
+    pub(crate) fn settings(&self, url: &str, more: &str) -> PathBuf {
         let (url, policy) = (self.file("url", url, 0o600), self.file("policy.toml", POLICY, 0o644));
         let text = format!("{more}\npolicy_file = '{}'\n[ledger]\nurl_file = '{}'\n", policy.display(), url.display());
         self.file("plane.toml", text, 0o644)
@@ -42,13 +42,13 @@ fn program(config: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-async fn run(config: &Path, arguments: &[&str]) -> Output {
+pub(crate) async fn run(config: &Path, arguments: &[&str]) -> Output {
     program(config, arguments).output().await.unwrap()
 }
 
 /// Asserts that the settings are refused with exit code 2 and one line that says `says`.
 #[track_caller]
-fn refused(output: &Output, code: &str, says: &str) {
+pub(crate) fn refused(output: &Output, code: &str, says: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gk_control_plane::config::{LedgerConfig, Limits, LogConfig, PlaneConfig};
 use gk_control_plane::logging;
+use gk_control_plane::notary::AuditConfig;
 use gk_control_plane::policy::Policy;
 use gk_shared::seal::{Purpose, RecipientKey, SealedCredential};
 use gk_shared::secret::SecretDsn;
@@ -49,6 +50,11 @@ impl World {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
+        Self::audited(limits, AuditConfig::default()).await
+    }
+
+    /// A world whose audit log is signed like this.
+    pub(crate) async fn audited(limits: Limits, audit: AuditConfig) -> Self {
         // Shown with a failure; started once a process.
         let _ = logging::start(&LogConfig { filter: "warn".to_owned(), ..LogConfig::default() });
         let pg = TestPg::start(pg_versions()[0]).await;
@@ -56,7 +62,7 @@ impl World {
         let ledger = LedgerConfig::from_url(&SecretDsn::new(pg.superuser_dsn("ledger"))).unwrap();
         gk_control_plane::migrate(&ledger).await.unwrap();
         let policy = Policy::parse(POLICY, PlaneConfig::default_max_ttl()).unwrap();
-        let config = PlaneConfig { limits, ..PlaneConfig::new(ledger.clone(), policy) };
+        let config = PlaneConfig { limits, audit, ..PlaneConfig::new(ledger.clone(), policy) };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();

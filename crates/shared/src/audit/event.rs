@@ -45,6 +45,7 @@ actions! {
     AccessRefused = "access.refused", "A call was refused for who made it.";
     CleanupRun = "cleanup.run", "Somebody asked for clean-up now.";
     ClockJump = "clock.jump", "A target's clock moved against the passing of time.";
+    AuditKeyRotated = "audit.key_rotated", "Another key signs the log from here on.";
     AuditRegression = "audit.regression", "The log went back behind what was witnessed; nothing is granted until somebody looked.";
     LogHeartbeat = "log.heartbeat", "Nothing happened; silence is made visible.";
 }

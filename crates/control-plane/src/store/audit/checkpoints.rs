@@ -3,16 +3,16 @@
 //! Always holds: one signs at a time (an advisory lock that a change of keys takes too), so no key signs behind the
 //! place where it was retired.
 
-use deadpool_postgres::Transaction;
 use gk_shared::audit::epoch::first_epoch;
 use gk_shared::audit::note::SigningKey;
-use gk_shared::audit::{AuditFinding, Checkpoint, KeyChain, LogOrigin, SealedHead};
+use gk_shared::audit::{AuditAction, AuditFinding, Checkpoint, KeyChain, LogOrigin, SealedHead};
 use jiff::Timestamp;
 use tokio_postgres::GenericClient;
+use tokio_postgres::types::ToSql;
 
 use super::tree;
 use crate::store::row::Reader;
-use crate::store::{Ledger, StoreError};
+use crate::store::{Event, Ledger, Origin, StoreError};
 
 /// The advisory lock of those who sign.
 const LOCK: i64 = 0x676b_5f73_6967_6e65;
@@ -33,7 +33,9 @@ pub enum SignError {
         since: i64,
     },
     /// The key never signed this log.
-    #[error("the signing key is not one of this log's: bring it in with `gk-control-plane audit-key rotate`")]
+    #[error(
+        "the signing key is not one of this log's: name the one that signed before, or let that one introduce this with `gk-control-plane audit-key --rotate`"
+    )]
     Unknown,
     /// The signed checkpoint could not be kept.
     #[error("the checkpoint file cannot be written")]
@@ -122,7 +124,7 @@ pub async fn sign(
     let mut client = ledger.client(ledger.lane()).await?;
     let tx = client.transaction().await.map_err(StoreError::from)?;
     tx.execute(SIGN_LOCK, &[&LOCK]).await.map_err(StoreError::from)?;
-    let keys = keys_with(&tx, key).await?;
+    let keys = keys_with(&*tx, key).await?;
     let epoch = authorised(&keys, key)?;
     let head = tree::head(&*tx).await?;
     let root = tree::frontier(&*tx, head.size).await?.root();
@@ -141,13 +143,13 @@ pub async fn sign(
 }
 
 /// The keys of the log; `key` becomes the first where there is none.
-async fn keys_with(tx: &Transaction<'_>, key: &SigningKey) -> Result<KeyChain, SignError> {
-    let origin = read_origin(&**tx).await?;
-    let mut notes = epochs(&**tx).await?;
+async fn keys_with(client: &impl GenericClient, key: &SigningKey) -> Result<KeyChain, SignError> {
+    let origin = read_origin(client).await?;
+    let mut notes = epochs(client).await?;
     if notes.is_empty() {
-        let starts = tree::head(&**tx).await?.size;
+        let starts = tree::head(client).await?.size;
         let note = first_epoch(&origin, key, starts).to_string();
-        tx.execute(ADD_EPOCH, &[&Ledger::tenant().uuid(), &1_i32, &note]).await.map_err(StoreError::audit)?;
+        client.execute(ADD_EPOCH, &[&Ledger::tenant().uuid(), &1_i32, &note]).await.map_err(StoreError::audit)?;
         notes.push(note);
     }
     Ok(KeyChain::follow(&origin, &notes)?)
@@ -180,18 +182,21 @@ pub struct Rotated {
 /// # Errors
 /// The ledger's own trouble, or `old` is not the key of now.
 pub async fn rotate(ledger: &Ledger, old: &SigningKey, new: &SigningKey) -> Result<Rotated, SignError> {
-    let mut client = ledger.client(ledger.lane()).await?;
-    let tx = client.transaction().await.map_err(StoreError::from)?;
-    tx.execute(SIGN_LOCK, &[&LOCK]).await.map_err(StoreError::from)?;
-    let keys = keys_with(&tx, old).await?;
+    let tx = ledger.begin(ledger.lane(), Origin::system()).await?;
+    let client: &tokio_postgres::Client = tx.client();
+    client.execute(SIGN_LOCK, &[&LOCK]).await.map_err(StoreError::from)?;
+    let keys = keys_with(client, old).await?;
     authorised(&keys, old)?;
-    let starts = tree::head(&*tx).await?.size;
+    let starts = tree::head(client).await?.size;
     let note = keys.next(old, new, starts).ok_or(SignError::Unknown)?;
     let epoch = u32::try_from(keys.epochs().len()).expect("there are few epochs") + 1;
     let number = i32::try_from(epoch).expect("there are few epochs");
-    tx.execute(ADD_EPOCH, &[&Ledger::tenant().uuid(), &number, &note.to_string()]).await.map_err(StoreError::audit)?;
-    tx.commit().await.map_err(StoreError::from)?;
-    Ok(Rotated { epoch, starts, verifier: new.verifier(keys.origin().as_str()).to_string() })
+    let params: [&(dyn ToSql + Sync); 3] = [&Ledger::tenant().uuid(), &number, &note.to_string()];
+    client.execute(ADD_EPOCH, &params).await.map_err(StoreError::audit)?;
+    let verifier = new.verifier(keys.origin().as_str()).to_string();
+    let event = Event::new(AuditAction::AuditKeyRotated, "log").fact("epoch", epoch).fact("key", &verifier);
+    tx.record(event).commit().await?;
+    Ok(Rotated { epoch, starts, verifier })
 }
 
 /// Proof that the log of size `to` continues that of size `from`; `None` if it is smaller.
