@@ -142,6 +142,14 @@ impl Client {
         self.call(Call::get("/v1/audit/checkpoints")).await
     }
 
+    /// Where the audit log stands, with everything that was committed by now.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn fresh_checkpoint(&self) -> Result<Checkpoint, CallError> {
+        self.call(Call::get("/v1/audit/checkpoints").query("fresh", true)).await
+    }
+
     /// What is left that should be gone.
     ///
     /// # Errors

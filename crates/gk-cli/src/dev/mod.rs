@@ -150,7 +150,7 @@ async fn open(args: &DevArgs, app: &App) -> Result<Opened, DevError> {
 /// The log begins anew, so a head of the old one would only cry tampering.
 fn forget_head(app: &App, address: SocketAddr) -> Result<(), DevError> {
     let (Ok(paths), Ok(url)) = (app.paths(), announce::url(address).parse()) else { return Ok(()) };
-    crate::commands::audit::heads::forget(&paths, &url).map_err(DevError::io("forgetting", "the old audit head"))
+    crate::commands::audit::witness::forget(&paths, &url).map_err(DevError::io("forgetting", "the old audit head"))
 }
 
 fn tell(app: &App, ready: &Ready) -> Result<(), CliError> {

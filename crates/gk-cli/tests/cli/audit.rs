@@ -2,9 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use gk_shared::audit::{AuditAction, AuditEvent, AuditRecord, Hash, Outcome, leaf_hash, link_hash};
+use gk_shared::audit::epoch::first_epoch;
+use gk_shared::audit::note::SigningKey;
+use gk_shared::audit::tree::Frontier;
+use gk_shared::audit::{
+    AuditAction, AuditEvent, AuditRecord, Checkpoint, Hash, Head, LogOrigin, Outcome, SealedHead, leaf_hash, link_hash,
+};
 use gk_shared::ids::EventId;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::scripted::{Reply, Scripted, session};
 use crate::support::Home;
@@ -47,14 +53,55 @@ fn lines(records: &[AuditRecord]) -> String {
     records.iter().map(|record| format!("{}\n", serde_json::to_string(record).expect("JSON"))).collect()
 }
 
+/// Signs logs, with the seed of its key.
+struct Signer(u8);
+
+impl Signer {
+    fn key(&self) -> SigningKey {
+        SigningKey::from_seed(Zeroizing::new([self.0; 32]))
+    }
+
+    fn origin() -> LogOrigin {
+        LogOrigin::of_log("a-ledger").expect("is an id")
+    }
+
+    fn verifier_key(&self) -> String {
+        self.key().verifier(Self::origin().as_str()).to_string()
+    }
+
+    fn seal(&self, records: &[AuditRecord]) -> SealedHead {
+        let (origin, mut tree) = (Self::origin(), Frontier::default());
+        records.iter().for_each(|record| tree.push(leaf_hash(&record.event), |_| {}));
+        let hash = records.last().map_or_else(Hash::genesis, |last| Hash::from_hex(&last.hash).expect("is hex"));
+        let head = Head { size: i64::try_from(records.len()).expect("is small"), hash };
+        let note = Checkpoint { origin: origin.clone(), head, root: tree.root(), epoch: 1 }.note();
+        let checkpoint = note.signed(origin.as_str(), &self.key()).to_string();
+        SealedHead { checkpoint, epochs: vec![first_epoch(&origin, &self.key(), 0).to_string()] }
+    }
+
+    /// An export of this log, signed up to its end.
+    fn export(&self, records: &[AuditRecord]) -> String {
+        format!("{}\n{}", self.seal(records).line(), lines(records))
+    }
+}
+
 /// A control plane with this log, in pages of three.
 fn plane(log: &Arc<Mutex<Vec<AuditRecord>>>) -> Scripted {
-    let log = Arc::clone(log);
+    signing_plane(log, &Arc::default())
+}
+
+/// The same, that signs with a key if it has one.
+fn signing_plane(log: &Arc<Mutex<Vec<AuditRecord>>>, signer: &Arc<Mutex<Option<Signer>>>) -> Scripted {
+    let (log, signer) = (Arc::clone(log), Arc::clone(signer));
     Scripted::start(move |seen| {
         let log = log.lock().expect("nobody panicked");
         if seen.is("GET", "/v1/audit/checkpoints") {
             let hash = log.last().map_or_else(|| Hash::genesis().to_string(), |last| last.hash.clone());
-            return Some(Reply::json(200, &json!({ "origin": "gk", "size": log.len(), "hash": hash })));
+            let sealed = signer.lock().expect("nobody panicked").as_ref().map(|signer| signer.seal(&log));
+            let (note, epochs) = sealed.map(|sealed| (sealed.checkpoint, sealed.epochs)).unzip();
+            let mut body = json!({ "origin": "gk", "size": log.len(), "hash": hash, "note": note });
+            body["epochs"] = json!(epochs.unwrap_or_default());
+            return Some(Reply::json(200, &body));
         }
         let after = seen.query.split('&').find_map(|pair| pair.strip_prefix("after="))?.parse::<i64>().ok()?;
         let page: Vec<_> = log.iter().filter(|record| record.seq > after).take(3).collect();
@@ -127,7 +174,7 @@ fn a_witness_shows_a_cut_tail_and_a_rewrite_of_the_same_length() {
     // Without the witness nothing is wrong with its links: that is what a witness is for.
     home.gk(["audit", "verify", "rewritten"]).exits(0);
     let unanchored = home.gk(["audit", "verify", "log", "--require-anchor", "--json"]).exits(10);
-    assert_eq!(unanchored.json()["finding"]["kind"], "unanchored");
+    assert_eq!(unanchored.json()["finding"]["kind"], "no_anchor");
     home.gk(["audit", "verify", "log", "--from-witness", "nowhere"]).exits(3).silent();
     home.gk(["audit", "verify", "nowhere"]).exits(3).silent();
 }
@@ -148,6 +195,82 @@ fn the_live_log_has_to_continue_the_head_that_was_seen_before() {
     home.gk(["audit", "verify"]).exits(10);
     *served.lock().expect("nobody panicked") = log(7);
     home.gk(["audit", "verify"]).exits(0);
+}
+
+#[test]
+fn a_signed_export_verifies_offline_with_a_key_and_with_what_was_seen_before() {
+    let plane = signing_plane(&shared(log(8)), &Arc::new(Mutex::new(Some(Signer(1)))));
+    let home = Home::at(&plane.url);
+    let exported = home.gk(["audit", "export"]).exits(0).stdout;
+    assert_eq!(exported, Signer(1).export(&log(8)));
+    let home = Home::new();
+    home.file("log", &exported, 0o644);
+    let own = home.gk(["audit", "verify", "log"]).exits(0).stdout;
+    assert!(own.starts_with("8 events, consistent and signed by its own key, but unanchored"), "{own}");
+    let key = Signer(1).verifier_key();
+    let pinned = home.gk(["audit", "verify", "log", "--require-anchor", "--key", &key]).exits(0).stdout;
+    assert!(pinned.starts_with("8 events, consistent, signed, and continues"), "{pinned}");
+    // An agent's file, a checkpoint file of many lines, the answer of a check: each is a witness.
+    let [three, five] = [3, 5].map(|size| Signer(1).seal(&log(size)).line());
+    home.file("agent", format!("{three}\n"), 0o644);
+    home.file("sink", format!("{three}\n{five}\n"), 0o644);
+    home.file("answer", home.gk(["audit", "verify", "log", "--json"]).exits(0).stdout, 0o644);
+    for witness in ["agent", "sink", "answer"] {
+        home.gk(["audit", "verify", "log", "--require-anchor", "--from-witness", witness]).exits(0);
+    }
+    home.gk(["audit", "verify", "log", "--from-witness", "sink", "--from-witness", "answer"]).exits(0);
+    home.gk(["audit", "verify", "log", "--from-witness", "log"]).exits(2).silent().says("holds no head of a log");
+    home.gk(["audit", "verify", "log", "--key", "nonsense"]).exits(2).silent();
+}
+
+#[test]
+fn what_a_signature_shows_has_a_name_each() {
+    let home = Home::new();
+    let (good, signer) = (log(6), Signer(1));
+    home.file("witness", signer.seal(&log(4)).line(), 0o644);
+    let forged = linked((1..=6).map(|n| event(n, "2026-11-22T09:00:00.000000Z")));
+    let with = |sealed: &SealedHead, records: &[AuditRecord]| format!("{}\n{}", sealed.line(), lines(records));
+    let mut spoilt = signer.seal(&good);
+    spoilt.checkpoint = spoilt.checkpoint.replacen("\n6\n", "\n5\n", 1);
+    let mut elsewhere = signer.seal(&good);
+    elsewhere.checkpoint = elsewhere.checkpoint.replace("a-ledger", "another");
+    let rows = [
+        ("rewritten", with(&signer.seal(&good), &forged)),
+        ("forked", signer.export(&forged)),
+        ("cut", signer.export(&good[..3])),
+        ("cut", with(&signer.seal(&good), &good[..5])),
+        ("downgraded", lines(&good)),
+        ("unknown_key", Signer(2).export(&good)),
+        ("bad_signature", with(&spoilt, &good)),
+        ("wrong_origin", with(&elsewhere, &good)),
+    ];
+    for (kind, text) in rows {
+        home.file("log", text, 0o644);
+        let ran = home.gk(["audit", "verify", "log", "--from-witness", "witness", "--json"]).exits(10);
+        assert_eq!(ran.json()["finding"]["kind"], kind, "{ran:?}");
+    }
+    home.file("log", signer.export(&good), 0o644);
+    let other = Signer(2).verifier_key();
+    let ran = home.gk(["audit", "verify", "log", "--key", &other, "--json"]).exits(10);
+    assert_eq!(ran.json()["finding"]["kind"], "unknown_key");
+}
+
+#[test]
+fn a_server_that_signed_before_has_to_go_on_signing_with_its_key() {
+    let (served, signer) = (shared(log(5)), Arc::new(Mutex::new(Some(Signer(1)))));
+    let plane = signing_plane(&served, &signer);
+    let home = Home::at(&plane.url);
+    let verify = |code| home.gk(["audit", "verify", "--json"]).exits(code).json();
+    assert_eq!(verify(0)["anchored"], false);
+    for (kind, other) in [("downgraded", None), ("unknown_key", Some(Signer(2)))] {
+        *signer.lock().expect("nobody panicked") = other;
+        let found = verify(10);
+        assert_eq!(found["finding"]["kind"], kind);
+        assert!(found["headKeptIn"].is_string(), "{found}");
+    }
+    *signer.lock().expect("nobody panicked") = Some(Signer(1));
+    *served.lock().expect("nobody panicked") = log(7);
+    assert_eq!(verify(0)["anchored"], true);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! `gk audit`: read the log, and check that nobody has changed it.
 
 mod export;
-pub(crate) mod heads;
 mod pages;
 mod show;
 mod tail;
 mod verify;
+pub(crate) mod witness;
 
 use gk_shared::audit::{AuditEvent, AuditRecord};
 
