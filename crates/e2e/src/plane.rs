@@ -5,6 +5,7 @@ use crate::api::{Api, url_of};
 use crate::books::Books;
 use crate::daemon::Daemon;
 use crate::room::{Person, Room, program};
+use gk_shared::audit::note::SigningKey;
 use gk_testkit::{TestPg, TestPgOptions, Version, eventually};
 use rand::RngExt as _;
 use serde_json::json;
@@ -23,13 +24,21 @@ pub struct PlaneOptions {
     pub policy: String,
     /// What its programs log.
     pub log: &'static str,
+    /// Seed of the key that signs the audit log.
+    pub signing: Option<[u8; 32]>,
 }
 
 impl PlaneOptions {
     /// A ledger on this line of versions, and these rules.
     #[must_use]
     pub fn new(version: Version, policy: &str) -> Self {
-        Self { ledger: TestPg::with(version), policy: policy.to_owned(), log: "debug" }
+        Self { ledger: TestPg::with(version), policy: policy.to_owned(), log: "debug", signing: None }
+    }
+
+    /// Signs the audit log with the key of this seed.
+    #[must_use]
+    pub fn signing(self, seed: [u8; 32]) -> Self {
+        Self { signing: Some(seed), ..self }
     }
 }
 
@@ -136,16 +145,23 @@ async fn settings(room: &Room, ledger: &TestPg, port: u16, options: &PlaneOption
     made.expect("the role is new");
     superuser.batch_execute(&format!("CREATE DATABASE {LEDGER} OWNER {OWNER}")).await.expect("the database is new");
     let (policy, password) = (room.write("policy.toml", &options.policy), room.secret("ledger.password", &password));
+    let audit = options.signing.map(|seed| audit_settings(room, seed)).unwrap_or_default();
     let text = format!(
         "listen = \"127.0.0.1:{port}\"\npolicy_file = {policy:?}\n\
          [ledger]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{OWNER}\"\ndatabase = \"{LEDGER}\"\npassword_file = {password:?}\n\
          [limits]\nrequests_per_second = 1000\nburst = 1000\n\
-         [log]\nfilter = \"{}\"\n",
+         [log]\nfilter = \"{}\"\n{audit}",
         ledger.port(),
         options.log
     );
     let file = room.write("control-plane.toml", &text);
     vec!["--config".to_owned(), file.to_string_lossy().into_owned()]
+}
+
+/// The key of the audit log, and where what it signed is kept besides the ledger.
+fn audit_settings(room: &Room, seed: [u8; 32]) -> String {
+    let key = room.secret("audit.key", SigningKey::from_seed(seed.into()).to_text().expose());
+    format!("[audit]\nsigning_key_file = {key:?}\ncheckpoint_file = {:?}\n", room.path("checkpoints.ndjson"))
 }
 
 /// A port that is free now, below those that the system gives to connections: nobody takes it while its owner restarts.

@@ -59,6 +59,12 @@ impl StackOptions {
         Self { plane: PlaneOptions { ledger: self.plane.ledger.durable(), ..self.plane }, ..self }
     }
 
+    /// The audit log is signed with the key of this seed.
+    #[must_use]
+    pub fn signing(self, seed: [u8; 32]) -> Self {
+        Self { plane: self.plane.signing(seed), ..self }
+    }
+
     /// All commits reach the disk and little is logged, as in production: for measurements.
     #[must_use]
     pub fn as_in_production(self) -> Self {
@@ -149,11 +155,13 @@ impl Stack {
         let enrolled = self.plane.enroll(&self.room, name, TARGET).await;
         let text = format!(
             "control_plane = \"{}\"\ntoken_file = {:?}\nlisten = \"127.0.0.1:{}\"\npoll_interval_ms = 100\n\
+             state_dir = {:?}\n\
              [[target]]\nname = \"{TARGET}\"\nhost = \"127.0.0.1\"\nport = {}\nadvertise_port = {port}\n\
              database = \"{DATABASE}\"\nuser = \"gk_agent\"\npassword_file = {:?}\n",
             self.plane.url(),
             enrolled.token_file,
             free_port(),
+            self.room.path(&format!("{name}-state")),
             options.through_port.unwrap_or(port),
             self.room.path("agent-db.password"),
         );

@@ -77,12 +77,13 @@ class Key:
 
 
 class Note:
-    """A signed note: text, and signatures as (name, key id, signature)."""
+    """A note: text, and signatures as (name, key id, signature); a text alone is one that nobody signed."""
 
     def __init__(self, text):
-        self.text, lines = text[: text.rindex("\n\n") + 1], text[text.rindex("\n\n") + 2 :]
+        end = text.rfind("\n\n") + 1
+        self.text, lines = (text[:end], text[end + 1 :]) if end else (text, "")
         self.signatures = []
-        for line in lines.removesuffix("\n").split("\n"):
+        for line in lines.removesuffix("\n").split("\n") if end else []:
             dash, name, octets = line.split(" ")
             octets = base64.b64decode(octets, validate=True)
             if dash != "\u2014" or not lines.endswith("\n"):
@@ -105,6 +106,15 @@ class Checkpoint(Note):
         self.origin, size, root, chain, epoch = self.text.removesuffix("\n").split("\n")
         self.size, self.root, self.chain = int(size), base64.b64decode(root, validate=True), chain.removeprefix("chain ")
         self.epoch = int(epoch.removeprefix("epoch "))
+
+
+class Epoch(Note):
+    def __init__(self, text):
+        super().__init__(text)
+        title, self.origin, number, key, begins = self.text.removesuffix("\n").split("\n")
+        self.number, self.key, self.begins = int(number), Key(key), int(begins)
+        if title != "gatekeeper/key-epoch v1":
+            raise ValueError(title)
 
 
 class Log:
@@ -138,100 +148,91 @@ class Log:
             raise Finding("out_of_order", seq)
         if prev != self.heads[-1].hex():
             raise Finding("broken_link", seq)
-        self.append(sha256(b"\x00", event))
-        if link != self.heads[-1].hex():
+        leaf = sha256(b"\x00", event)
+        if link != sha256(b"\x02", self.heads[-1], struct.pack(">q", seq), leaf).hex():
             raise Finding("altered", seq)
+        self.append(leaf)
 
-    def holds(self, checkpoint, otherwise):
-        size = checkpoint.size
-        if size >= len(self.heads):
-            raise Finding("cut", len(self.heads))
-        if (self.roots[size], self.heads[size].hex()) != (checkpoint.root, checkpoint.chain):
-            raise Finding(otherwise, size)
+    def says(self, checkpoint):
+        """What the log says to a checkpoint: True, False, or None where it does not reach it."""
+        if checkpoint.size >= len(self.heads):
+            return None
+        return (self.roots[checkpoint.size], self.heads[checkpoint.size].hex()) == (checkpoint.root, checkpoint.chain)
 
 
-class Anchor:
-    """What stands outside the log: the newest checkpoint and every key epoch, {"checkpoint": NOTE, "epochs": [NOTE]}."""
+class Trust:
+    """Whom to believe: a pinned key, and the keys that witnesses saw."""
 
-    def __init__(self, said):
+    def __init__(self, key):
+        self.key, self.epochs, self.origin = key, [], None
+
+    def open(self, sealed, learn=False):
+        """The checkpoint of {"checkpoint": NOTE, "epochs": [NOTE]}, once everything about it is believed."""
         try:
-            self.checkpoint = Checkpoint(said["checkpoint"]) if said.get("checkpoint") else None
-            self.epochs = [Note(text) for text in said.get("epochs") or []]
-            rows = [note.text.split("\n") for note in self.epochs]
-            if any(row[0] != "gatekeeper/key-epoch v1" or row[5:] != [""] for row in rows):
-                raise ValueError("not a key epoch")
-            self.keys, self.begins = [Key(row[3]) for row in rows], [int(row[4]) for row in rows]
-            self.origins = {row[1] for row in rows} | ({self.checkpoint.origin} if self.checkpoint else set())
-            if [row[2] for row in rows] != [str(n + 1) for n in range(len(rows))]:
-                raise Finding("unknown_key", None)
+            checkpoint, epochs = Checkpoint(sealed["checkpoint"]), [Epoch(note) for note in sealed["epochs"]]
         except (ValueError, KeyError, IndexError):
             raise Finding("bad_signature", None) from None
-
-    def check_keys(self, epochs=(), key=None):
-        """From the oldest epoch that is known on, each is signed by the key before it and by its own."""
-        known = [epoch - 1 for epoch in epochs] + [n for n, own in enumerate(self.keys) if own.text == key]
-        first = min(known, default=-1) + 1
-        for n in range(first, len(self.keys)):
-            for signer in sorted({max(n - 1, 0), n}):
-                self.epochs[n].check(self.keys[signer], self.begins[n])
-
-    def check_signature(self, checkpoint):
-        """By the key of its epoch, at a size at which that epoch was in force."""
-        epoch = checkpoint.epoch
-        ends = self.begins[epoch] if epoch < len(self.begins) else checkpoint.size
-        if not 0 < epoch <= len(self.keys) or not self.begins[epoch - 1] <= checkpoint.size <= ends:
+        if {checkpoint.origin, *(epoch.origin for epoch in epochs)} != {self.origin or checkpoint.origin}:
+            raise Finding("wrong_origin", None)
+        if not checkpoint.signatures:
+            raise Finding("downgraded", None)
+        follow(epochs)
+        if self.key and self.key not in [epoch.key.text for epoch in epochs]:
+            same = self.key.startswith(checkpoint.origin + "+")
+            raise Finding("unknown_key" if same else "wrong_origin", checkpoint.size if same else None)
+        if any(known.text != found.text for known, found in zip(self.epochs, epochs)):
             raise Finding("unknown_key", checkpoint.size)
-        checkpoint.check(self.keys[epoch - 1], checkpoint.size)
+        if not 0 < checkpoint.epoch <= len(epochs):
+            raise Finding("unknown_key", checkpoint.size)
+        begins = [epoch.begins for epoch in epochs[checkpoint.epoch - 1 :]]
+        if not begins[0] <= checkpoint.size or begins[1:] and begins[1] < checkpoint.size:
+            raise Finding("unknown_key", checkpoint.size)
+        checkpoint.check(epochs[checkpoint.epoch - 1].key, checkpoint.size)
+        if learn:
+            self.origin, self.epochs = checkpoint.origin, max(self.epochs, epochs, key=len)
+        return checkpoint
+
+    def open_own(self, sealed):
+        if sealed is None and (self.key or self.epochs):
+            raise Finding("downgraded", None)
+        return sealed and self.open(sealed)
 
 
-def read_export(path):
-    log, anchor = Log(), Anchor({})
-    with open(path, encoding="utf-8", errors="surrogateescape") as lines:
-        for line in lines:
-            if line.startswith('{"checkpoint":'):
-                anchor = Anchor(json.loads(line))
-            else:
-                log.take(line)
-    return log, anchor
-
-
-def read_witness(path):
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    return Checkpoint(text if not text.startswith("{") else json.loads(text)["checkpoint"])
-
-
-def stands(log, anchor):
-    """Whether the export's own checkpoint is well signed and says what the records say."""
-    try:
-        anchor.check_keys()
-        anchor.check_signature(anchor.checkpoint)
-        log.holds(anchor.checkpoint, "rewritten")
-    except (Finding, AttributeError):
-        return False
-    return True
+def follow(epochs):
+    """Each key is introduced by the one before it and by itself."""
+    begins = 0
+    for n, epoch in enumerate(epochs):
+        if epoch.number != n + 1 or epoch.begins < begins or epoch.key.name != epoch.origin:
+            raise Finding("unknown_key", epoch.begins)
+        for signer in epochs[max(n - 1, 0) : n + 1]:
+            epoch.check(signer.key, epoch.begins)
+        begins = epoch.begins
 
 
 def verify(export, witnesses, key, require_anchor):
-    log, anchor = read_export(export)
-    size, newest = len(log.heads) - 1, anchor.checkpoint
-    if anchor.origins and len(anchor.origins | {witness.origin for witness in witnesses}) > 1:
-        raise Finding("wrong_origin", None)
-    for witness in sorted(witnesses, key=lambda witness: witness.size):
-        log.holds(witness, "forked" if stands(log, anchor) else "rewritten")
-    if newest is None:
-        if witnesses or key or require_anchor:
-            raise Finding("downgraded" if witnesses or key else "no_anchor", None)
-        return size
-    if key and key not in [known.text for known in anchor.keys]:
-        raise Finding("unknown_key", None)
-    for witness in witnesses:
-        anchor.check_signature(witness)
-    anchor.check_keys([witness.epoch for witness in witnesses], key)
-    anchor.check_signature(newest)
-    log.holds(newest, "rewritten")
-    if require_anchor and not witnesses and not key:
-        raise Finding("no_anchor", None)
+    trust, own, deferred, broken = Trust(key), None, None, None
+    known = [trust.open(sealed, learn=True) for sealed in witnesses]
+    with open(export, encoding="utf-8", errors="surrogateescape") as file:
+        lines = file.readlines()
+    sealed = json.loads(lines.pop(0)) if lines and lines[0].startswith('{"checkpoint":') else None
+    try:
+        own = trust.open_own(sealed)
+    except Finding as finding:
+        deferred = finding
+    log = Log()
+    try:
+        for line in lines:
+            log.take(line)
+    except Finding as finding:
+        broken = finding
+    size, anchors = len(log.heads) - 1, known + [own] * bool(own)
+    against = [anchor.size for anchor in anchors if log.says(anchor) is False]
+    if against:
+        raise Finding("forked" if own and log.says(own) and not broken else "rewritten", min(against))
+    if broken or any(anchor.size > size for anchor in anchors):
+        raise broken or Finding("cut", size + 1)
+    if deferred or (require_anchor and not known and not key):
+        raise deferred or Finding("no_anchor", None)
     return size
 
 
@@ -261,7 +262,7 @@ def main():
         if asked.golden:
             print("ok", golden(asked.export))
         else:
-            witnesses = [read_witness(path) for path in asked.from_witness]
+            witnesses = [json.load(open(path, encoding="utf-8")) for path in asked.from_witness]
             print("ok", verify(asked.export, witnesses, asked.key, asked.require_anchor))
     except Finding as finding:
         kind, seq = finding.args
