@@ -87,7 +87,7 @@ impl DevDir {
     pub(crate) async fn clear(&self) -> Result<(), DevError> {
         gk_local_postgres::discard(&self.cluster()).await?;
         remove(&self.secrets(), |dir| fs::remove_dir_all(dir))?;
-        for file in [self.policy(), self.remembered_file(), self.log()] {
+        for file in [self.policy(), self.remembered_file(), self.log(), self.checkpoints()] {
             remove(&file, |file| fs::remove_file(file))?;
         }
         private_dir(&self.secrets())
@@ -112,6 +112,11 @@ impl DevDir {
     /// The policy file; the user may edit it.
     pub(crate) fn policy(&self) -> PathBuf {
         self.root.join("policy.toml")
+    }
+
+    /// Every signed checkpoint of the audit log.
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.root.join("audit-checkpoints.ndjson")
     }
 
     /// What control plane and agent log.

@@ -1,9 +1,11 @@
-//! The passwords of `gk dev`'s own logins: made once, kept in files that only their owner can read.
+//! The secrets of `gk dev`'s own, the passwords of its logins and the audit log's key: made once, kept in files that only
+//! their owner can read.
 //!
 //! What always holds: a password never stands in an argument list or in SQL; the server gets its SCRAM verifier.
 
 use super::error::DevError;
 use super::layout::DevDir;
+use gk_shared::audit::note::SigningKey;
 use gk_shared::secret::{Password, read_secret_file};
 use std::fs;
 use std::io;
@@ -69,9 +71,37 @@ impl Login {
     }
 }
 
+/// The key that signs the audit log; a new one where there is none.
+pub(crate) fn audit_key(dir: &DevDir) -> Result<SigningKey, DevError> {
+    let path = dir.secrets().join("audit.key");
+    let unreadable = |error: String| DevError::io("reading the audit log's key from", &path)(io::Error::other(error));
+    match fs::read(&path) {
+        Ok(bytes) => {
+            let text = read_secret_file(&bytes).map_err(|error| unreadable(error.to_string()))?;
+            SigningKey::from_text(text.expose()).map_err(|error| unreadable(error.to_string()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = SigningKey::generate(&mut rand::rng());
+            dir.write(&path, key.to_text().expose().as_bytes())?;
+            Ok(key)
+        }
+        Err(error) => Err(DevError::io("reading", path)(error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_audit_logs_key_is_made_once_and_then_kept() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = DevDir::claim(tmp.path()).unwrap();
+        let first = audit_key(&dir).unwrap().verifier("log");
+        assert_eq!(audit_key(&dir).unwrap().verifier("log"), first);
+        dir.write(&dir.secrets().join("audit.key"), b"hello").unwrap();
+        assert!(audit_key(&dir).is_err());
+    }
 
     #[test]
     fn a_password_is_made_once_and_then_kept() {

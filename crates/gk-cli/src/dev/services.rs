@@ -3,10 +3,12 @@
 //! What always holds: they talk over HTTP and SQL as they would on two machines; the agent stops before the control
 //! plane, so that what it has under way is still reported.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gk_agent::config::{AgentConfig, TargetConfig};
 use gk_control_plane::config::{LedgerConfig, LedgerParts, PlaneConfig, read_settings};
+use gk_control_plane::notary::AuditConfig;
 use gk_control_plane::policy::Policy;
 use gk_shared::names::TargetName;
 use gk_shared::problem::ErrorCode;
@@ -21,7 +23,7 @@ use super::announce;
 use super::cluster::{APP, LEDGER};
 use super::error::DevError;
 use super::layout::DevDir;
-use super::secrets::Login;
+use super::secrets::{self, Login};
 use super::tokens;
 use crate::client::{Address, CallError, Client};
 
@@ -69,6 +71,10 @@ impl Parts {
         let ledger = ledger(dir, port, Login::LedgerRuntime)?;
         let mut config = PlaneConfig::new(ledger.clone(), policy(dir)?);
         config.listen = listens;
+        config.audit = AuditConfig {
+            signing_key: Some(Arc::new(secrets::audit_key(dir)?)),
+            checkpoint_file: Some(dir.checkpoints()),
+        };
         let mut plane = Part::start("control plane", |stop| async move {
             let served = gk_control_plane::serve(config, listener, stop).await;
             served.map_err(|error| DevError::part("control plane", error.code())(error))
