@@ -86,7 +86,9 @@ impl DevDir {
     /// Removes everything that earlier runs made here, and nothing else.
     pub(crate) async fn clear(&self) -> Result<(), DevError> {
         gk_local_postgres::discard(&self.cluster()).await?;
-        remove(&self.secrets(), |dir| fs::remove_dir_all(dir))?;
+        for dir in [self.secrets(), self.agent_state()] {
+            remove(&dir, |dir| fs::remove_dir_all(dir))?;
+        }
         for file in [self.policy(), self.remembered_file(), self.log(), self.checkpoints()] {
             remove(&file, |file| fs::remove_file(file))?;
         }
@@ -117,6 +119,11 @@ impl DevDir {
     /// Every signed checkpoint of the audit log.
     pub(crate) fn checkpoints(&self) -> PathBuf {
         self.root.join("audit-checkpoints.ndjson")
+    }
+
+    /// What the agent saw of the audit log.
+    pub(crate) fn agent_state(&self) -> PathBuf {
+        self.root.join("agent")
     }
 
     /// What control plane and agent log.
@@ -265,7 +272,9 @@ mod tests {
         ours.remember(&Remembered { postgres_port: Some(5433), address: None }).unwrap();
         ours.write(&ours.secrets().join("token"), b"secret").unwrap();
         fs::write(dir.path().join("notes.txt"), "mine").unwrap();
+        private_dir(&ours.agent_state()).unwrap();
         ours.clear().await.unwrap();
+        assert!(!ours.agent_state().exists());
         assert_eq!(ours.remembered(), Remembered::default());
         assert!(dir.path().join("notes.txt").exists() && !ours.secrets().join("token").exists());
     }

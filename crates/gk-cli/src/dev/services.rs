@@ -146,7 +146,7 @@ fn agent(dir: &DevDir, port: u16, address: &Address, token: BearerToken) -> Resu
     let name: TargetName = TARGET.parse().expect("`pg-local` is a target's name");
     let target = TargetConfig::new(name, "127.0.0.1", port, APP, Some(Login::Agent.password(dir)?));
     let plane = address.to_string().parse().expect("a loopback address is one that agents take");
-    Ok(AgentConfig::new(plane, token, vec![target]))
+    Ok(AgentConfig { state_dir: Some(dir.agent_state()), ..AgentConfig::new(plane, token, vec![target]) })
 }
 
 /// A client of the control plane that was just started.
