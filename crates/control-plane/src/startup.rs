@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{LedgerConfig, PlaneConfig};
 use crate::http::{router, serve as accept};
 use crate::machine::Machine;
-use crate::notary::{Notary, NotaryError};
+use crate::notary::NotaryError;
 use crate::plane::Plane;
 use crate::store::audit::{self, Patience, Rotated};
 use crate::store::tokens::{self, MadeToken};
@@ -121,7 +121,7 @@ pub async fn serve(config: PlaneConfig, listener: TcpListener, stop: Cancellatio
         tracing::warn!("{finding}");
     }
     let plane = Plane::new(&config, ledger.clone(), stop.clone());
-    begin(&plane.notary, &ledger).await?;
+    plane.notary.begin(&ledger).await?;
     // The clocks outlive the last request, so that what it did is linked into the log before the end.
     let served = CancellationToken::new();
     let clocks = crate::clock::start(&ledger, &config.ledger, &plane.notary, outbox, &served);
@@ -133,19 +133,6 @@ pub async fn serve(config: PlaneConfig, listener: TcpListener, stop: Cancellatio
     clocks.join().await;
     tracing::info!("control plane stopped");
     Ok(())
-}
-
-/// Holds the log against the checkpoint file and signs it, before anything is granted. A disk that is full now must not
-/// keep sessions from ending, so it is tried again later; a key that is not the log's is the settings' fault.
-async fn begin(notary: &Notary, ledger: &Ledger) -> Result<(), PlaneError> {
-    match notary.sign(ledger).await {
-        Err(error) if !error.passes() => Err(error.into()),
-        Err(error) => {
-            tracing::warn!(error = %crate::http::problem::chain(&error), "the first checkpoint could not be signed");
-            Ok(())
-        }
-        Ok(()) => Ok(()),
-    }
 }
 
 async fn forget(plane: Plane) {

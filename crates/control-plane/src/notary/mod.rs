@@ -79,19 +79,37 @@ impl Notary {
     /// # Errors
     /// The ledger's own trouble, a key that may not sign, or a file that cannot be read or written.
     pub async fn sign(&self, ledger: &Ledger) -> Result<(), NotaryError> {
-        self.look_back(ledger).await?;
+        let newest = self.0.sink.as_ref().map(Sink::newest).transpose()?.flatten();
+        if let (Some(sink), Some(newest)) = (&self.0.sink, &newest) {
+            let opened = Trust::default().open(newest).map_err(|finding| sink.unbelievable(finding))?;
+            self.compare(ledger, &opened, "the checkpoint file").await?;
+        }
         let (Some(key), None) = (&self.0.key, self.regression()) else { return Ok(()) };
-        let keep = |sealed: &SealedHead| self.0.sink.as_ref().map_or(Ok(()), |sink| sink.append(sealed));
+        let keep = |sealed: &SealedHead| match &self.0.sink {
+            Some(sink) if newest.as_ref() != Some(sealed) => sink.append(sealed),
+            Some(_) | None => Ok(()),
+        };
         Ok(audit::sign(ledger, key, keep).await?)
     }
 
-    /// Holds the log against the newest checkpoint in the file.
-    async fn look_back(&self, ledger: &Ledger) -> Result<(), NotaryError> {
-        let Some(sink) = &self.0.sink else { return Ok(()) };
-        let Some(sealed) = sink.newest()? else { return Ok(()) };
-        let opened = Trust::default().open(&sealed).map_err(|finding| sink.unbelievable(finding))?;
-        self.compare(ledger, &opened, "the checkpoint file").await?;
-        Ok(())
+    /// The first look at the log, before anything is granted. A disk that is full now must not keep sessions from
+    /// ending, so that is tried again later; a key that is not the log's is the settings' fault.
+    ///
+    /// # Errors
+    /// Only what trying again will not mend.
+    pub async fn begin(&self, ledger: &Ledger) -> Result<(), NotaryError> {
+        let unsigned = self.0.key.is_none() && audit::newest_checkpoint(ledger).await?.is_some();
+        if unsigned {
+            tracing::warn!("the audit log was signed before and is not now: there is no audit.signing_key_file");
+        }
+        match self.sign(ledger).await {
+            Err(error) if !error.passes() => Err(error),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the first checkpoint could not be signed");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Holds the log against what an agent has witnessed. What this log's keys did not sign says nothing.
@@ -152,11 +170,23 @@ async fn contradiction(ledger: &Ledger, known: &Opened) -> Result<Option<AuditFi
         let (found, known) = (origin.to_string(), seen.origin.to_string());
         return Ok(Some(AuditFinding::WrongOrigin { found, known }));
     }
-    Ok(match audit::standing(ledger, seen).await? {
-        Standing::Continues => None,
-        Standing::Shorter(size) => Some(AuditFinding::Cut { size, known: seen.head.size }),
-        Standing::Differs => Some(AuditFinding::Rewritten { seq: seen.head.size }),
-    })
+    match audit::standing(ledger, seen).await? {
+        Standing::Continues => strange_keys(ledger, known).await,
+        Standing::Shorter(size) => Ok(Some(AuditFinding::Cut { size, known: seen.head.size })),
+        Standing::Differs => Ok(Some(AuditFinding::Rewritten { seq: seen.head.size })),
+    }
+}
+
+/// Whether the ledger has forgotten or replaced keys that signed before.
+async fn strange_keys(ledger: &Ledger, known: &Opened) -> Result<Option<AuditFinding>, StoreError> {
+    match audit::keys(ledger).await {
+        Ok(keys) if keys.extends(&known.keys) => Ok(None),
+        Err(SignError::Store(error)) => Err(error),
+        Err(SignError::Keys(finding)) => Ok(Some(finding)),
+        Ok(_) | Err(SignError::Retired { .. } | SignError::Unknown | SignError::Sink(_)) => {
+            Ok(Some(AuditFinding::UnknownKey { seq: known.checkpoint.head.size }))
+        }
+    }
 }
 
 /// Why nothing was signed.

@@ -165,6 +165,40 @@ async fn a_log_behind_its_checkpoint_file_is_a_regression_that_is_logged_once_an
 }
 
 #[tokio::test]
+async fn keys_that_the_ledger_forgot_are_a_regression_and_no_new_first_key_is_made() {
+    let books = Books::open().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    grow(&books.ledger, 3).await;
+    notary(1, Some(&dir)).sign(&books.ledger).await.expect("signs");
+    grow(&books.ledger, 3).await;
+    books
+        .force(
+            "ALTER TABLE audit_epochs DISABLE TRIGGER ALL; ALTER TABLE audit_checkpoints DISABLE TRIGGER ALL;
+             DELETE FROM audit_epochs; DELETE FROM audit_checkpoints",
+        )
+        .await;
+    let after = notary(1, Some(&dir));
+    after.sign(&books.ledger).await.expect("looks");
+    assert_eq!(after.regression().expect("is found").finding, AuditFinding::UnknownKey { seq: 3 });
+    assert_eq!(books.count("SELECT count(*) FROM audit_epochs").await, 0);
+}
+
+#[tokio::test]
+async fn each_control_plane_has_every_checkpoint_in_its_own_file_once() {
+    let books = Books::open().await;
+    let (here, there) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let (mine, theirs) = (notary(1, Some(&here)), notary(1, Some(&there)));
+    for more in [2, 3, 0] {
+        grow(&books.ledger, more).await;
+        mine.sign(&books.ledger).await.expect("signs");
+        theirs.sign(&books.ledger).await.expect("signs");
+    }
+    let lines = |dir: &tempfile::TempDir| std::fs::read_to_string(dir.path().join("checkpoints")).expect("reads");
+    assert_eq!(lines(&here), lines(&there));
+    assert_eq!(lines(&here).lines().count(), 2);
+}
+
+#[tokio::test]
 async fn what_an_agent_witnessed_shows_a_log_that_went_back_and_made_up_checkpoints_do_not() {
     let books = Books::open().await;
     grow(&books.ledger, 9).await;

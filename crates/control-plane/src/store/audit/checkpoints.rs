@@ -111,8 +111,8 @@ const ADD_EPOCH: &str = "-- audit::add_epoch\nINSERT INTO audit_epochs (tenant_i
 const ADD_CHECKPOINT: &str = "-- audit::add_checkpoint
     INSERT INTO audit_checkpoints (tenant_id, size, epoch, note) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 
-/// Signs where the log stands, unless that was done; the first key that ever signs becomes the log's. What is signed is
-/// given to `keep` before anybody else can see it.
+/// Signs where the log stands; the first key that ever signs becomes the log's. What is signed is given to `keep` before
+/// anybody else can see it, also when another process has signed the same.
 ///
 /// # Errors
 /// The ledger's own trouble, a key that may not sign, or a checkpoint that could not be kept.
@@ -131,13 +131,9 @@ pub async fn sign(
     let checkpoint = Checkpoint { origin: keys.origin().clone(), head, root, epoch };
     let note = checkpoint.note().signed(keys.origin().as_str(), key).to_string();
     let number = i32::try_from(epoch).expect("there are few epochs");
-    let added = tx
-        .execute(ADD_CHECKPOINT, &[&Ledger::tenant().uuid(), &head.size, &number, &note])
-        .await
-        .map_err(StoreError::audit)?;
-    if added > 0 {
-        keep(&SealedHead { checkpoint: note, epochs: epochs(&*tx).await? }).map_err(SignError::Sink)?;
-    }
+    let params: [&(dyn ToSql + Sync); 4] = [&Ledger::tenant().uuid(), &head.size, &number, &note];
+    tx.execute(ADD_CHECKPOINT, &params).await.map_err(StoreError::audit)?;
+    keep(&SealedHead { checkpoint: note, epochs: epochs(&*tx).await? }).map_err(SignError::Sink)?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())
 }
