@@ -1,28 +1,24 @@
 //! The `[audit]` table: the key that signs the log, and where checkpoints are kept outside the ledger.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gk_shared::audit::note::SigningKey;
 
 use super::files::read_secret;
 use super::keys::{Faults, Keys};
+use super::plane::Environment;
 use crate::notary::AuditConfig;
 
 impl AuditConfig {
     /// Reads the table and the key's file.
-    pub(super) fn read(mut keys: Keys, faults: &mut Faults) -> Self {
+    pub(super) fn read(mut keys: Keys, environment: Environment<'_>, faults: &mut Faults) -> Self {
         keys.no_secret("signing_key", faults);
         let key_file = keys.path("signing_key_file", faults);
+        let key_file = environment("GK_AUDIT_KEY_FILE").map(PathBuf::from).or(key_file);
         let checkpoint_file = keys.path("checkpoint_file", faults);
         keys.finish(&["signing_key_file", "checkpoint_file"], faults);
         let signing_key = key_file.and_then(|file| signing_key("audit.signing_key_file", &file, faults));
-        if signing_key.is_none() && checkpoint_file.is_some() && faults.0.is_empty() {
-            faults.add(
-                "audit.checkpoint_file",
-                "is of no use without audit.signing_key_file: make a key with `gk-control-plane audit-key --out FILE`",
-            );
-        }
         Self { signing_key: signing_key.map(Arc::new), checkpoint_file }
     }
 }

@@ -118,7 +118,7 @@ impl PlaneConfig {
         let (max_ttl, provision_deadline) = session(keys.table("session", &mut faults), environment, &mut faults);
         let limits = Limits::read(keys.table("limits", &mut faults), &mut faults);
         let log = LogConfig::read(keys.table("log", &mut faults), environment, &mut faults);
-        let audit = AuditConfig::read(keys.table("audit", &mut faults), &mut faults);
+        let audit = AuditConfig::read(keys.table("audit", &mut faults), environment, &mut faults);
         let policy = policy(&mut keys, max_ttl, environment, &mut faults);
         keys.finish(KEYS, &mut faults);
         match (ledger, policy, faults.0) {

@@ -36,7 +36,7 @@ impl Home {
     }
 }
 
-fn program(config: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn program(config: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gk-control-plane"));
     command.arg("--config").arg(config).args(arguments).env_clear().envs(gk_testkit::counters()).kill_on_drop(true);
     command

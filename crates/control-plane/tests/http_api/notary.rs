@@ -12,7 +12,7 @@ use gk_shared::audit::{SealedHead, Trust};
 use gk_shared::wire::audit::Checkpoint;
 use serde_json::{Value, json};
 
-use crate::binary::{Home, refused, run};
+use crate::binary::{Home, program, refused, run};
 use crate::support::{Caller, World};
 
 /// What `World` is signed with.
@@ -121,6 +121,10 @@ async fn a_key_is_made_once_replaced_by_the_next_and_shown_to_those_who_pin_it()
     let stopped = run(&with(first_key), &["run"]).await;
     let said = String::from_utf8(stopped.stderr).unwrap();
     assert!(stopped.status.code() == Some(2) && said.matches("the signing key was retired").count() == 1, "{said}");
+    let named = program(&config, &["config", "check"]).env("GK_AUDIT_KEY_FILE", next_key).output().await.unwrap();
+    assert!(named.status.success(), "{}", String::from_utf8_lossy(&named.stderr));
     home.file("next.key", "hello\n", 0o600);
+    let named = program(&config, &["config", "check"]).env("GK_AUDIT_KEY_FILE", next_key).output().await.unwrap();
+    refused(&named, "config_invalid", "is not a signing key");
     refused(&run(&with(next_key), &["config", "check"]).await, "config_invalid", "is not a signing key");
 }
