@@ -1,5 +1,6 @@
 //! Notes against the published example of the format, and against everybody who would forge one.
 
+use proptest::prelude::*;
 use rand::SeedableRng as _;
 
 use super::*;
@@ -87,4 +88,28 @@ fn what_is_no_note_is_refused() {
         assert_eq!(bad.parse::<Note>(), Err(NoteError::Malformed), "{bad:?}");
     }
     assert!("x".repeat(MAX_NOTE).parse::<Note>().is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_without_a_panic(text in "\\PC{0,40}(\n|\n\n|\u{2014} |[+ ]|[A-Za-z0-9=/]){0,40}") {
+        if let Ok(note) = text.parse::<Note>() {
+            prop_assert_eq!(note.to_string(), text.clone());
+            let _ = crate::audit::Checkpoint::of_note(&note);
+        }
+        if let Ok(key) = text.parse::<VerifierKey>() {
+            prop_assert_eq!(key.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_note_with_any_byte_changed_is_not_believed(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        let key = key(1);
+        let good = text().signed("log", &key).to_string().into_bytes();
+        let mut bad = good.clone();
+        bad[at.index(good.len())] = to;
+        let read = String::from_utf8(bad.clone()).ok().and_then(|text| text.parse::<Note>().ok());
+        let believed = read.is_some_and(|note| note.check(&key.verifier("log")).is_ok());
+        prop_assert_eq!(believed, bad == good);
+    }
 }
