@@ -44,6 +44,9 @@ impl Forger {
     }
 }
 
+/// Places of an export that are tried.
+const TRIES: usize = 48;
+
 const ATTACKS: &[Attack] = &[
     Attack { name: "an event is edited", sql: "SELECT pg_temp.edit(3)", forge: None, found: "altered 3" },
     Attack { name: "an event is inserted", sql: "SELECT pg_temp.put(4)", forge: None, found: "broken_link 5" },
@@ -172,6 +175,35 @@ async fn every_attack_on_the_log_is_found_by_both_verifiers_and_an_honest_log_pa
         assert_eq!(scene.gk_finds("tampered.ndjson").await, expected, "gk: {}", attack.name);
         assert_eq!(scene.python_finds("tampered.ndjson").await, expected, "python: {}", attack.name);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_byte_anywhere_in_an_export_is_found_by_both_verifiers_under_one_name() {
+    let scene = Scene::set(Version::From16).await;
+    let honest = scene.gk_export("honest.ndjson").await;
+    let places: Vec<usize> = honest.char_indices().map(|(at, _)| at).collect();
+    for n in 0..TRIES {
+        let at = places[places.len() * n / TRIES];
+        let (before, rest) = honest.split_at(at);
+        let mut rest = rest.chars();
+        let other = if rest.next() == Some('0') { '1' } else { '0' };
+        scene.room.write("tampered.ndjson", &format!("{before}{other}{}", rest.as_str()));
+        let (gk, python) = (scene.gk_finds("tampered.ndjson").await, scene.python_finds("tampered.ndjson").await);
+        assert_eq!((gk.0, &gk), (10, &python), "byte {at}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_the_old_one_introduced_is_followed_by_both_verifiers() {
+    let mut scene = Scene::set(Version::From16).await;
+    scene.replace_key().await;
+    let text = scene.gk_export("honest.ndjson").await;
+    assert!(text.lines().next().expect("a checkpoint").contains("\\nepoch 2\\n"), "{text}");
+    let honest = (0, format!("ok {}", text.lines().count() - 1));
+    assert_eq!(
+        (scene.gk_finds("honest.ndjson").await, scene.python_finds("honest.ndjson").await),
+        (honest.clone(), honest)
+    );
 }
 
 fn filled(text: &str, seen: i64, all: usize) -> String {

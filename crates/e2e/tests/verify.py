@@ -5,9 +5,10 @@ has to say: one line `KIND SEQ` of the first finding and exit 10, or `ok SIZE` a
 
     verify.py EXPORT [--from-witness FILE]... [--key VERIFIERKEY] [--require-anchor]
 """
-import argparse, base64, hashlib, json, struct, sys
+import argparse, base64, hashlib, json, re, struct, sys
 
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+HEX, EPOCH = re.compile("[0-9a-f]{64}"), "gatekeeper/key-epoch v1"
 D, I = -121665 * pow(121666, P - 2, P) % P, pow(2, (P - 1) // 4, P)
 
 
@@ -17,6 +18,13 @@ class Finding(Exception):
 
 def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
+
+
+def unbase64(text):
+    octets = base64.b64decode(text, validate=True)
+    if base64.b64encode(octets).decode() != text:
+        raise ValueError(text)  # two texts for the same bytes
+    return octets
 
 
 # Ed25519, verification only. A point is (X, Y, Z, T) with x = X/Z, y = Y/Z, x*y = T/Z.
@@ -70,7 +78,7 @@ class Key:
 
     def __init__(self, text):
         self.name, self.hash, octets = text.split("+", 2)
-        octets = base64.b64decode(octets, validate=True)
+        octets = unbase64(octets)
         self.id, self.key, self.text = bytes.fromhex(self.hash), octets[1:], text
         if octets[:1] != b"\x01" or self.id != sha256(self.name.encode(), b"\n", octets)[:4]:
             raise ValueError(text)
@@ -85,8 +93,8 @@ class Note:
         self.signatures = []
         for line in lines.removesuffix("\n").split("\n") if end else []:
             dash, name, octets = line.split(" ")
-            octets = base64.b64decode(octets, validate=True)
-            if dash != "\u2014" or not lines.endswith("\n"):
+            octets = unbase64(octets)
+            if dash != "\u2014" or not lines.endswith("\n") or not name or "+" in name or len(octets) < 5:
                 raise ValueError(line)
             self.signatures.append((name, octets[:4], octets[4:]))
 
@@ -104,17 +112,23 @@ class Checkpoint(Note):
     def __init__(self, text):
         super().__init__(text)
         self.origin, size, root, chain, epoch = self.text.removesuffix("\n").split("\n")
-        self.size, self.root, self.chain = int(size), base64.b64decode(root, validate=True), chain.removeprefix("chain ")
+        self.size, self.root, self.chain = int(size), unbase64(root), chain.removeprefix("chain ")
         self.epoch = int(epoch.removeprefix("epoch "))
+        one_way = f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\nchain {self.chain}\nepoch {self.epoch}\n"
+        named = re.fullmatch("gatekeeper/[a-z0-9-]{1,64}", self.origin)
+        if self.text != one_way or not named or not HEX.fullmatch(self.chain) or len(self.root) != 32 or self.size < 0 or self.epoch < 1:
+            raise ValueError(text)
 
 
 class Epoch(Note):
-    def __init__(self, text):
+    def __init__(self, text, origin):
         super().__init__(text)
         title, self.origin, number, key, begins = self.text.removesuffix("\n").split("\n")
+        if title == EPOCH and self.origin != origin:
+            raise Finding("wrong_origin", None)
         self.number, self.key, self.begins = int(number), Key(key), int(begins)
-        if title != "gatekeeper/key-epoch v1":
-            raise ValueError(title)
+        if self.text != f"{EPOCH}\n{origin}\n{self.number}\n{key}\n{self.begins}\n" or self.begins < 0:
+            raise ValueError(text)
 
 
 class Log:
@@ -140,14 +154,18 @@ class Log:
     def take(self, line):
         seq = len(self.heads)
         try:
-            record = json.loads(line)
+            record = json.loads(line.decode())
             place, prev, link, event = record["seq"], record["prevHash"], record["hash"], record["event"].encode()
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Finding("unreadable", seq) from None
+        if type(place) is not int or type(prev) is not str or type(link) is not str:
+            raise Finding("unreadable", seq)
         if place != seq:
             raise Finding("out_of_order", seq)
         if prev != self.heads[-1].hex():
-            raise Finding("broken_link", seq)
+            raise Finding("broken_link" if HEX.fullmatch(prev) else "unreadable", seq)
+        if not HEX.fullmatch(link):
+            raise Finding("unreadable", seq)
         leaf = sha256(b"\x00", event)
         if link != sha256(b"\x02", self.heads[-1], struct.pack(">q", seq), leaf).hex():
             raise Finding("altered", seq)
@@ -169,14 +187,14 @@ class Trust:
     def open(self, sealed, learn=False):
         """The checkpoint of {"checkpoint": NOTE, "epochs": [NOTE]}, once everything about it is believed."""
         try:
-            checkpoint, epochs = Checkpoint(sealed["checkpoint"]), [Epoch(note) for note in sealed["epochs"]]
-        except (ValueError, KeyError, IndexError):
-            raise Finding("bad_signature", None) from None
-        if {checkpoint.origin, *(epoch.origin for epoch in epochs)} != {self.origin or checkpoint.origin}:
+            checkpoint = Checkpoint(sealed["checkpoint"])
+        except ValueError:
+            raise Finding("bad_signature", 0) from None
+        if self.origin not in (None, checkpoint.origin):
             raise Finding("wrong_origin", None)
         if not checkpoint.signatures:
             raise Finding("downgraded", None)
-        follow(epochs)
+        epochs = follow(checkpoint.origin, sealed["epochs"])
         if self.key and self.key not in [epoch.key.text for epoch in epochs]:
             same = self.key.startswith(checkpoint.origin + "+")
             raise Finding("unknown_key" if same else "wrong_origin", checkpoint.size if same else None)
@@ -198,23 +216,39 @@ class Trust:
         return sealed and self.open(sealed)
 
 
-def follow(epochs):
-    """Each key is introduced by the one before it and by itself."""
-    begins = 0
-    for n, epoch in enumerate(epochs):
-        if epoch.number != n + 1 or epoch.begins < begins or epoch.key.name != epoch.origin:
+def follow(origin, notes):
+    """The epochs; each key is introduced by the one before it and by itself."""
+    epochs, begins = [], 0
+    for text in notes:
+        try:
+            epoch = Epoch(text, origin)
+        except ValueError:
+            raise Finding("unknown_key", 0) from None
+        if epoch.number != len(epochs) + 1 or epoch.begins < begins or epoch.key.name != origin:
             raise Finding("unknown_key", epoch.begins)
-        for signer in epochs[max(n - 1, 0) : n + 1]:
+        for signer in epochs[-1:] + [epoch]:
             epoch.check(signer.key, epoch.begins)
-        begins = epoch.begins
+        epochs, begins = epochs + [epoch], epoch.begins
+    return epochs
+
+
+def read_sealed(line):
+    """The line as a signed checkpoint with its keys, or None: then it is a record like any other."""
+    try:
+        said = json.loads(line.decode())
+        fits = set(said) == {"checkpoint", "epochs"} and type(said["checkpoint"]) is str and type(said["epochs"]) is list
+        return said if fits and all(type(note) is str for note in said["epochs"]) else None
+    except (ValueError, TypeError):
+        return None
 
 
 def verify(export, witnesses, key, require_anchor):
     trust, own, deferred, broken = Trust(key), None, None, None
     known = [trust.open(sealed, learn=True) for sealed in witnesses]
-    with open(export, encoding="utf-8", errors="surrogateescape") as file:
+    with open(export, "rb") as file:
         lines = file.readlines()
-    sealed = json.loads(lines.pop(0)) if lines and lines[0].startswith('{"checkpoint":') else None
+    sealed = read_sealed(lines[0]) if lines else None
+    lines = lines[1:] if sealed else lines
     try:
         own = trust.open_own(sealed)
     except Finding as finding:

@@ -20,8 +20,7 @@ const POLICY: &str = "[[rule]]\nname = \"dev\"\nwho = [\"group:dev\"]\ntargets =
 /// A ledger whose log is signed, and what a witness saw of it.
 pub(crate) struct Scene {
     pub(crate) room: Room,
-    /// Goes with the scene.
-    _plane: Plane,
+    plane: Plane,
     /// What was seen while the log was shorter than now.
     pub(crate) witnessed: SealedHead,
     /// Its size then.
@@ -44,7 +43,7 @@ impl Scene {
         let (witnessed, seen) = grown(&room, &plane, "before").await;
         grown(&room, &plane, "after").await;
         room.write("witness.json", &witnessed.line());
-        Self { room, _plane: plane, witnessed, seen, seed, superuser }
+        Self { room, plane, witnessed, seen, seed, superuser }
     }
 
     /// The key of the log, which its ledger's owner does not have, unless they stole it.
@@ -56,6 +55,20 @@ impl Scene {
     pub(crate) async fn gk_export(&self, file: &str) -> String {
         self.room.run("gk", &["audit", "export", "--out", file]).await.ok();
         self.room.read(file)
+    }
+
+    /// Lets the key introduce another, which signs from now on.
+    pub(crate) async fn replace_key(&mut self) {
+        let settings = self.room.read("control-plane.toml");
+        let config = self.room.path("control-plane.toml");
+        let rotate = ["audit-key", "--rotate", "--out", "new.key", "--config", &config.to_string_lossy()];
+        self.room.run("gk-control-plane", &rotate).await.ok();
+        self.plane.process.stop().await;
+        assert!(settings.contains("/audit.key"), "{settings}");
+        self.room.write("control-plane.toml", &settings.replace("/audit.key", "/new.key"));
+        self.plane.process.start();
+        self.plane.answers().await;
+        grown(&self.room, &self.plane, "rotated").await;
     }
 
     /// A transaction in which nothing refuses anything, and which is undone.
