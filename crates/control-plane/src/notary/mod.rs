@@ -79,14 +79,17 @@ impl Notary {
     /// # Errors
     /// The ledger's own trouble, a key that may not sign, or a file that cannot be read or written.
     pub async fn sign(&self, ledger: &Ledger) -> Result<(), NotaryError> {
-        let newest = self.0.sink.as_ref().map(Sink::newest).transpose()?.flatten();
+        let newest = match &self.0.sink {
+            Some(sink) => sink.newest().await?,
+            None => None,
+        };
         if let (Some(sink), Some(newest)) = (&self.0.sink, &newest) {
             let opened = Trust::default().open(newest).map_err(|finding| sink.unbelievable(finding))?;
             self.compare(ledger, &opened, "the checkpoint file").await?;
         }
         let (Some(key), None) = (&self.0.key, self.regression()) else { return Ok(()) };
-        let keep = |sealed: &SealedHead| match &self.0.sink {
-            Some(sink) if newest.as_ref() != Some(sealed) => sink.append(sealed),
+        let keep = async |sealed: SealedHead| match &self.0.sink {
+            Some(sink) if newest.as_ref() != Some(&sealed) => sink.append(sealed).await,
             Some(_) | None => Ok(()),
         };
         Ok(audit::sign(ledger, key, keep).await?)

@@ -1,14 +1,18 @@
 //! The checkpoint file: every signed checkpoint, one line each, appended and on disk before anybody is told.
 //!
-//! It lies outside the ledger, best on a disk that the ledger's owner cannot write to.
+//! It lies outside the ledger, best on a disk that the ledger's owner cannot write to. Such a disk may hang: nobody waits
+//! for it longer than [`PATIENCE`], and no thread that serves requests does at all.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gk_shared::audit::{AuditFinding, SealedHead};
 
+/// The longest that the file's disk may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How far from its end the file is read: the newest line and one before it, with hundreds of keys.
 const TAIL: u64 = 512 * 1024;
 
@@ -39,7 +43,7 @@ pub enum SinkError {
 }
 
 /// The file. It is opened for each use, so that it may be moved away at any time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sink {
     path: PathBuf,
 }
@@ -55,7 +59,12 @@ impl Sink {
     ///
     /// # Errors
     /// What the system said.
-    pub fn append(&self, sealed: &SealedHead) -> io::Result<()> {
+    pub async fn append(&self, sealed: SealedHead) -> io::Result<()> {
+        let sink = self.clone();
+        on_disk(move || sink.append_now(&sealed)).await.flatten()
+    }
+
+    fn append_now(&self, sealed: &SealedHead) -> io::Result<()> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
         // A line that a crash cut short must not swallow this one.
         let cut_short = last_byte(&mut file)?.is_some_and(|byte| byte != b'\n');
@@ -70,8 +79,9 @@ impl Sink {
     ///
     /// # Errors
     /// It cannot be read, or holds something else.
-    pub fn newest(&self) -> Result<Option<SealedHead>, SinkError> {
-        let text = match tail(&self.path) {
+    pub async fn newest(&self) -> Result<Option<SealedHead>, SinkError> {
+        let path = self.path.clone();
+        let text = match on_disk(move || tail(&path)).await.flatten() {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(SinkError::Io { path: self.path.clone(), source }),
@@ -88,6 +98,11 @@ impl Sink {
     pub(super) fn unbelievable(&self, finding: AuditFinding) -> SinkError {
         SinkError::Unbelievable { path: self.path.clone(), finding }
     }
+}
+
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let done = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await;
+    done.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map_err(io::Error::other)
 }
 
 fn last_byte(file: &mut File) -> io::Result<Option<u8>> {
@@ -117,28 +132,43 @@ mod tests {
         SealedHead { checkpoint: name.to_owned(), epochs: vec!["a\nb".to_owned()] }
     }
 
-    #[test]
-    fn the_newest_line_is_read_back_also_behind_one_that_a_crash_cut_short() {
+    #[tokio::test]
+    async fn the_newest_line_is_read_back_also_behind_one_that_a_crash_cut_short() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("checkpoints");
         let sink = Sink::new(path.clone());
-        assert_eq!(sink.newest().expect("no file"), None);
-        sink.append(&head("first")).expect("appends");
-        sink.append(&head("second")).expect("appends");
-        assert_eq!(sink.newest().expect("reads"), Some(head("second")));
+        assert_eq!(sink.newest().await.expect("no file"), None);
+        sink.append(head("first")).await.expect("appends");
+        sink.append(head("second")).await.expect("appends");
+        assert_eq!(sink.newest().await.expect("reads"), Some(head("second")));
         let mut file = OpenOptions::new().append(true).open(&path).expect("opens");
         file.write_all(b"{\"checkpoint\":\"thi").expect("writes");
-        assert_eq!(sink.newest().expect("reads"), Some(head("second")));
-        sink.append(&head("fourth")).expect("appends");
-        assert_eq!(sink.newest().expect("reads"), Some(head("fourth")));
+        assert_eq!(sink.newest().await.expect("reads"), Some(head("second")));
+        sink.append(head("fourth")).await.expect("appends");
+        assert_eq!(sink.newest().await.expect("reads"), Some(head("fourth")));
     }
 
-    #[test]
-    fn a_file_of_something_else_is_refused_by_name() {
+    #[tokio::test]
+    async fn a_file_of_something_else_is_refused_by_name() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("checkpoints");
         std::fs::write(&path, "hello\nworld\n").expect("writes");
-        let error = Sink::new(path).newest().expect_err("is nonsense").to_string();
+        let error = Sink::new(path).newest().await.expect_err("is nonsense").to_string();
         assert!(error.contains("checkpoints is not a checkpoint file"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_given_up_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("checkpoints");
+        // Opening a pipe that nobody writes to waits for ever.
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("makes a pipe");
+        tokio::time::pause();
+        let sink = Sink::new(path.clone());
+        let (answer, ()) = tokio::join!(sink.newest(), tokio::time::advance(PATIENCE * 2));
+        let error = answer.expect_err("hangs");
+        assert!(matches!(error, SinkError::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut));
+        // Lets the thread that waits go on, or the runtime would wait for it.
+        drop(OpenOptions::new().write(true).open(path).expect("opens"));
     }
 }

@@ -84,7 +84,7 @@ async fn the_last_word_of_a_control_plane_that_stops_is_signed_and_in_its_file()
     let world = World::audited(Limits::default(), audit(Some(file.clone()))).await;
     world.dana().await;
     let pg = world.stop().await;
-    let newest = Sink::new(file.clone()).newest().unwrap().expect("has lines");
+    let newest = Sink::new(file.clone()).newest().await.unwrap().expect("has lines");
     let size = Trust::default().open(&newest).unwrap().checkpoint.head.size;
     let count = "SELECT (SELECT count(*) FROM audit_events), (SELECT max(size) FROM audit_checkpoints)";
     let row = pg.superuser("ledger").await.query_one(count, &[]).await.unwrap();

@@ -116,11 +116,10 @@ const ADD_CHECKPOINT: &str = "-- audit::add_checkpoint
 ///
 /// # Errors
 /// The ledger's own trouble, a key that may not sign, or a checkpoint that could not be kept.
-pub async fn sign(
-    ledger: &Ledger,
-    key: &SigningKey,
-    keep: impl FnOnce(&SealedHead) -> std::io::Result<()>,
-) -> Result<(), SignError> {
+pub async fn sign<K>(ledger: &Ledger, key: &SigningKey, keep: impl FnOnce(SealedHead) -> K) -> Result<(), SignError>
+where
+    K: Future<Output = std::io::Result<()>>,
+{
     let mut client = ledger.client(ledger.lane()).await?;
     let tx = client.transaction().await.map_err(StoreError::from)?;
     tx.execute(SIGN_LOCK, &[&LOCK]).await.map_err(StoreError::from)?;
@@ -133,7 +132,7 @@ pub async fn sign(
     let number = i32::try_from(epoch).expect("there are few epochs");
     let params: [&(dyn ToSql + Sync); 4] = [&Ledger::tenant().uuid(), &head.size, &number, &note];
     tx.execute(ADD_CHECKPOINT, &params).await.map_err(StoreError::audit)?;
-    keep(&SealedHead { checkpoint: note, epochs: epochs(&*tx).await? }).map_err(SignError::Sink)?;
+    keep(SealedHead { checkpoint: note, epochs: epochs(&*tx).await? }).await.map_err(SignError::Sink)?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())
 }
