@@ -7,7 +7,7 @@ use crate::workspace::Workspace;
 
 const NEXTEST: &str = "cargo-nextest@0.9.143";
 
-/// Install what the tests need: two Postgres versions and cargo-nextest
+/// Install what the tests need: two Postgres versions, Python and cargo-nextest
 ///
 /// Does nothing that is done already. System packages are installed on Debian and Ubuntu, as root or by sudo where that
 /// asks for no password; elsewhere the command to type is printed.
@@ -18,6 +18,7 @@ impl DepsArgs {
     pub(crate) fn run(self, workspace: &Workspace) -> Outcome {
         let mut steps = Steps::of("deps");
         steps.run("postgres", || servers::ensure(workspace))?;
+        steps.run("python", || python(workspace))?;
         steps.run("nextest", || nextest(workspace))?;
         steps.finish();
         Ok(())
@@ -27,7 +28,16 @@ impl DepsArgs {
 /// Sees to it that everything is there.
 pub(crate) fn ensure(workspace: &Workspace) -> Outcome {
     servers::ensure(workspace)?;
+    python(workspace)?;
     nextest(workspace)
+}
+
+/// The second verifier of the audit log is a Python program.
+fn python(workspace: &Workspace) -> Outcome {
+    if succeeds(&mut workspace.program("python3", ["--version"])) {
+        return Ok(());
+    }
+    apt_get(workspace, &["python3"])
 }
 
 fn nextest(workspace: &Workspace) -> Outcome {
