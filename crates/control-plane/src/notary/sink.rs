@@ -69,8 +69,12 @@ impl Sink {
         // A line that a crash cut short must not swallow this one.
         let cut_short = last_byte(&mut file)?.is_some_and(|byte| byte != b'\n');
         let line = format!("{}{}\n", if cut_short { "\n" } else { "" }, sealed.line());
-        file.write_all(line.as_bytes())?;
-        file.sync_all()?;
+        let before = file.metadata()?.len();
+        if let Err(error) = file.write_all(line.as_bytes()).and_then(|()| file.sync_all()) {
+            // A disk that is full takes parts of lines, one at each try; they would hide the last whole one.
+            let _ = file.set_len(before);
+            return Err(error);
+        }
         // A file that is new exists only once its directory is on disk.
         File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()
     }
@@ -89,8 +93,10 @@ impl Sink {
         let lines = || text.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty());
         // Only the last line may have been cut short.
         let newest = lines().take(2).find_map(|line| serde_json::from_slice(line).ok());
+        // The very first line, cut short: nobody was ever told of it.
+        let only_begun = !text.contains(&b'\n');
         match newest {
-            None if lines().next().is_some() => Err(SinkError::Nonsense(self.path.clone())),
+            None if lines().next().is_some() && !only_begun => Err(SinkError::Nonsense(self.path.clone())),
             found => Ok(found),
         }
     }
@@ -146,6 +152,17 @@ mod tests {
         assert_eq!(sink.newest().await.expect("reads"), Some(head("second")));
         sink.append(head("fourth")).await.expect("appends");
         assert_eq!(sink.newest().await.expect("reads"), Some(head("fourth")));
+    }
+
+    #[tokio::test]
+    async fn a_first_line_that_a_crash_cut_short_is_no_checkpoint_and_no_obstacle() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("checkpoints");
+        std::fs::write(&path, "{\"checkpoint\":\"thi").expect("writes");
+        let sink = Sink::new(path);
+        assert_eq!(sink.newest().await.expect("reads"), None);
+        sink.append(head("first")).await.expect("appends");
+        assert_eq!(sink.newest().await.expect("reads"), Some(head("first")));
     }
 
     #[tokio::test]
