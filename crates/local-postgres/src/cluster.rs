@@ -57,11 +57,7 @@ impl Cluster {
     /// Makes a new cluster at `data_dir`, which must be empty or absent.
     pub async fn init(binaries: Binaries, data_dir: &Path, options: &InitOptions) -> Result<Self, ClusterError> {
         let place = Place::prepare(&binaries, data_dir)?;
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&place.partial)
-            .map_err(ClusterError::io("creating", &place.partial))?;
-        place.account.take_over(&place.partial).map_err(ClusterError::io("changing the owner of", &place.partial))?;
+        place.make()?;
         let made = run_initdb(&binaries, &place, options).await;
         if made.is_err() {
             // What is left is in nobody's way: the next try clears it.
@@ -125,16 +121,16 @@ impl Cluster {
 }
 
 /// A place where a cluster is about to be made: locked, reachable, and free.
-struct Place {
+pub(crate) struct Place {
     data_dir: PathBuf,
     /// Where it is made before it is renamed into place.
-    partial: PathBuf,
-    account: Account,
+    pub(crate) partial: PathBuf,
+    pub(crate) account: Account,
     lock: DirLock,
 }
 
 impl Place {
-    fn prepare(binaries: &Binaries, data_dir: &Path) -> Result<Self, ClusterError> {
+    pub(crate) fn prepare(binaries: &Binaries, data_dir: &Path) -> Result<Self, ClusterError> {
         let data_dir = absolute(data_dir)?;
         let parent = data_dir.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(parent).map_err(ClusterError::io("creating", parent))?;
@@ -154,7 +150,14 @@ impl Place {
         Ok(Self { data_dir, partial, account, lock })
     }
 
-    fn settle(self, binaries: Binaries) -> Result<Cluster, ClusterError> {
+    /// Makes the empty directory that a program of Postgres fills.
+    pub(crate) fn make(&self) -> Result<(), ClusterError> {
+        let made = fs::DirBuilder::new().mode(0o700).create(&self.partial);
+        made.map_err(ClusterError::io("creating", &self.partial))?;
+        self.account.take_over(&self.partial).map_err(ClusterError::io("changing the owner of", &self.partial))
+    }
+
+    pub(crate) fn settle(self, binaries: Binaries) -> Result<Cluster, ClusterError> {
         fs::rename(&self.partial, &self.data_dir).map_err(ClusterError::io("moving into place", &self.data_dir))?;
         Ok(Cluster { binaries, data_dir: self.data_dir, account: self.account, _lock: self.lock })
     }

@@ -68,6 +68,12 @@ pub enum ClusterError {
         /// What it printed last.
         output: String,
     },
+    /// A running server could not be copied.
+    #[error("pg_basebackup failed: {output}; the server must let its superuser in for replication")]
+    Backup {
+        /// What it printed last.
+        output: String,
+    },
     /// The name or value of a setting cannot be passed to the server.
     #[error("`{name}` cannot be set: names are letters, digits, `_` and `.`, and a value holds no NUL")]
     BadSetting {
@@ -134,6 +140,7 @@ impl ClusterError {
             Self::NotPrivate { .. } => "data_dir_not_private",
             Self::Account(_) => "postgres_no_account",
             Self::Init { .. } => "postgres_init_failed",
+            Self::Backup { .. } => "postgres_backup_failed",
             Self::BadSetting { .. } => "postgres_bad_setting",
             Self::StartFailed { .. } | Self::StartTimeout { .. } => "postgres_start_failed",
             Self::NotCopyable { .. } => "data_dir_not_copyable",

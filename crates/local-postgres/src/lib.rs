@@ -27,6 +27,7 @@
 //! * As root, Postgres refuses to run: the server then runs as `postgres`, or as `nobody`, who owns the data directory.
 
 mod account;
+mod backup;
 mod binaries;
 mod cluster;
 mod copy;
@@ -40,6 +41,7 @@ mod server;
 mod start;
 
 pub use account::{Account, AccountError};
+pub use backup::{Afterwards, Source};
 pub use binaries::{Binaries, FindError, OLDEST_MAJOR, PgVersion, Search, find, find_all};
 pub use cluster::{Cluster, InitOptions};
 pub use discard::discard;

@@ -47,6 +47,12 @@ impl StartOptions {
         Self { port: Some(port), ..self }
     }
 
+    /// Listens on a free port again.
+    #[must_use]
+    pub fn on_any_port(self) -> Self {
+        Self { port: None, ..self }
+    }
+
     /// Waits this long for the server to take connections.
     #[must_use]
     pub fn within(self, patience: Duration) -> Self {

@@ -30,10 +30,11 @@ pub mod docs;
 mod eventually;
 mod pg;
 mod scratch;
+mod standby;
 mod template;
 mod version;
 
 pub use counters::counters;
 pub use eventually::eventually;
-pub use pg::{TestPg, TestPgOptions};
+pub use pg::{Backup, TestPg, TestPgOptions};
 pub use version::{Version, pg_versions};

@@ -3,7 +3,7 @@
 use crate::scratch::Slot;
 use crate::template::{SUPERUSER, Template};
 use crate::version::Version;
-use gk_local_postgres::{Binaries, Cluster, Server, StartOptions};
+use gk_local_postgres::{Afterwards, Binaries, Cluster, Server, Source, StartOptions};
 use std::path::{Path, PathBuf};
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -219,10 +219,65 @@ impl TestPg {
         self.start_again().await;
     }
 
+    /// Copies the running server's data, as backups do.
+    pub async fn backup(&self) -> Backup {
+        let slot = Slot::take().await;
+        self.copied(&slot.data_dir(), &Afterwards::Rest).await;
+        Backup { slot }
+    }
+
+    /// Replaces what the server holds by what a backup holds, at once and in order: as after a restore, its clients are cut
+    /// and it comes back on the same port.
+    pub async fn restore(&mut self, backup: &Backup) {
+        self.kill9();
+        let State::Stopped(cluster) = std::mem::replace(&mut self.state, State::Between) else {
+            panic!("the server has no data to replace");
+        };
+        // The lock ends with it.
+        drop(cluster);
+        let data_dir = self.data_dir();
+        std::fs::remove_dir_all(&data_dir).unwrap_or_else(|error| panic!("clearing {}: {error}", data_dir.display()));
+        let cluster = Cluster::copy(self.binaries.clone(), &backup.slot.data_dir(), &data_dir);
+        let cluster = cluster.unwrap_or_else(|error| panic!("restoring a backup: {error}"));
+        self.state = State::Stopped(Box::new(cluster));
+        self.start_again().await;
+    }
+
+    /// Starts a hot standby of this server, on a port of its own and with the same settings. It follows by streaming.
+    pub async fn standby(&self) -> Self {
+        let slot = Slot::take().await;
+        let name = format!("standby_{}", rand::random::<u32>());
+        let cluster = self.copied(&slot.data_dir(), &Afterwards::Follow(name)).await;
+        // A source that comes and goes is looked for at once.
+        let start = self.start.clone().on_any_port().with("wal_retrieve_retry_interval", "100ms");
+        let server = cluster.start(&start).await.unwrap_or_else(|error| panic!("starting a standby: {error}"));
+        let (port, start) = (server.port(), start.on_port(server.port()));
+        let (binaries, password) = (self.binaries.clone(), self.password.clone());
+        Self { state: State::Running(Box::new(server)), binaries, password, port, start, slot }
+    }
+
+    async fn copied(&self, to: &Path, afterwards: &Afterwards) -> Cluster {
+        let source = Source::new(self.port, SUPERUSER, self.password.clone().into());
+        let made = Cluster::backup(self.binaries.clone(), &source, to, afterwards).await;
+        made.unwrap_or_else(|error| panic!("copying a running server: {error}"))
+    }
+
     /// Writes a file of the data directory, such as `pg_hba.conf`, in place: owner and mode stay.
     pub fn write_file(&self, name: impl AsRef<Path>, text: &str) {
         let path = self.data_dir().join(name);
         std::fs::write(&path, text).unwrap_or_else(|error| panic!("writing {}: {error}", path.display()));
+    }
+}
+
+/// What a server held at one moment.
+#[derive(Debug)]
+pub struct Backup {
+    slot: Slot,
+}
+
+impl Drop for Backup {
+    fn drop(&mut self) {
+        self.slot.remove();
     }
 }
 

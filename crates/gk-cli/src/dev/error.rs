@@ -176,7 +176,8 @@ const fn cluster_code(error: &ClusterError) -> ErrorCode {
         | ClusterError::StartFailed { .. }
         | ClusterError::StartTimeout { .. }
         | ClusterError::Survivor { .. }
-        | ClusterError::NotCopyable { .. } => ErrorCode::PostgresFailed,
+        | ClusterError::NotCopyable { .. }
+        | ClusterError::Backup { .. } => ErrorCode::PostgresFailed,
     }
 }
 
