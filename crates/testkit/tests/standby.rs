@@ -3,7 +3,8 @@
 use gk_testkit::{TestPg, pg_versions};
 
 async fn numbers(pg: &TestPg) -> Vec<i32> {
-    let rows = pg.superuser("postgres").await.query("SELECT n FROM kept ORDER BY n", &[]).await.unwrap();
+    let rows =
+        pg.superuser("postgres").await.query("SELECT n FROM kept ORDER BY n", &[]).await.expect("the table is there");
     rows.iter().map(|row| row.get(0)).collect()
 }
 
