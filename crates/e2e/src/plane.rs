@@ -26,13 +26,24 @@ pub struct PlaneOptions {
     pub log: &'static str,
     /// Seed of the key that signs the audit log.
     pub signing: Option<[u8; 32]>,
+    /// Another port by which the ledger is reached, such as a proxy's, than its own.
+    pub ledger_through: Option<u16>,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
 }
 
 impl PlaneOptions {
     /// A ledger on this line of versions, and these rules.
     #[must_use]
     pub fn new(version: Version, policy: &str) -> Self {
-        Self { ledger: TestPg::with(version), policy: policy.to_owned(), log: "debug", signing: None }
+        Self {
+            ledger: TestPg::with(version),
+            policy: policy.to_owned(),
+            log: "debug",
+            signing: None,
+            ledger_through: None,
+            env: Vec::new(),
+        }
     }
 
     /// Signs the audit log with the key of this seed.
@@ -70,6 +81,7 @@ impl Plane {
         let mut args = vec!["run"];
         args.extend(config.iter().map(String::as_str));
         let process = Daemon::new("gk-control-plane", &program("gk-control-plane"), &args, room.path("plane.log"));
+        let process = options.env.iter().fold(process, |process, (name, value)| process.env(name, value));
         let mut plane = Self { process, ledger, admin, port };
         plane.process.start();
         plane.answers().await;
@@ -96,6 +108,12 @@ impl Plane {
     #[must_use]
     pub fn url(&self) -> String {
         url_of(self.port)
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its API, called by the admin.
@@ -151,7 +169,7 @@ async fn settings(room: &Room, ledger: &TestPg, port: u16, options: &PlaneOption
          [ledger]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{OWNER}\"\ndatabase = \"{LEDGER}\"\npassword_file = {password:?}\n\
          [limits]\nrequests_per_second = 1000\nburst = 1000\n\
          [log]\nfilter = \"{}\"\n{audit}",
-        ledger.port(),
+        options.ledger_through.unwrap_or(ledger.port()),
         options.log
     );
     let file = room.write("control-plane.toml", &text);

@@ -1,6 +1,7 @@
 //! Ledger, control plane, target and agent: all there is, running.
 
 use crate::SOON;
+use crate::api::url_of;
 use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::daemon::Daemon;
@@ -51,6 +52,32 @@ impl StackOptions {
     #[must_use]
     pub fn ledger_setting(self, name: &str, value: &str) -> Self {
         Self { plane: PlaneOptions { ledger: self.plane.ledger.setting(name, value), ..self.plane }, ..self }
+    }
+
+    /// Adds a variable to the environment of the target's server.
+    #[must_use]
+    pub fn target_env(self, name: &str, value: &str) -> Self {
+        Self { target: self.target.env(name, value), ..self }
+    }
+
+    /// Adds a variable to the environment of the control plane.
+    #[must_use]
+    pub fn plane_env(mut self, name: &str, value: &str) -> Self {
+        self.plane.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The ledger listens on the first port, and the control plane reaches it by the second, such as a proxy's.
+    #[must_use]
+    pub fn ledger_between(self, own: u16, through: u16) -> Self {
+        let ledger = self.plane.ledger.on_port(own);
+        Self { plane: PlaneOptions { ledger, ledger_through: Some(through), ..self.plane }, ..self }
+    }
+
+    /// What the programs log.
+    #[must_use]
+    pub fn log(self, filter: &'static str) -> Self {
+        Self { plane: PlaneOptions { log: filter, ..self.plane }, ..self }
     }
 
     /// The ledger's commits reach the disk, as in production: for tests that kill its server.
@@ -119,6 +146,10 @@ pub async fn bootstrap(room: &Room, dba_dsn: &str, agent_password_file: &str) {
 pub struct AgentOptions {
     /// Another port than the target's own, such as a proxy's. Requesters are told the target's.
     pub through_port: Option<u16>,
+    /// Another port than the control plane's own, such as a proxy's.
+    pub plane_port: Option<u16>,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
 }
 
 /// All there is, running. Dropping it ends all of it, the agents first.
@@ -158,7 +189,7 @@ impl Stack {
              state_dir = {:?}\n\
              [[target]]\nname = \"{TARGET}\"\nhost = \"127.0.0.1\"\nport = {}\nadvertise_port = {port}\n\
              database = \"{DATABASE}\"\nuser = \"gk_agent\"\npassword_file = {:?}\n",
-            self.plane.url(),
+            options.plane_port.map_or_else(|| self.plane.url(), url_of),
             enrolled.token_file,
             free_port(),
             self.room.path(&format!("{name}-state")),
@@ -168,7 +199,8 @@ impl Stack {
         let config = self.room.write(&format!("{name}.toml"), &text);
         let args = ["run", "--config", &config.to_string_lossy()];
         let log = self.room.path(&format!("{name}.log"));
-        let mut agent = Daemon::new(name, &program("gk-agent"), &args, log).env("GK_LOG", self.log);
+        let agent = Daemon::new(name, &program("gk-agent"), &args, log).env("GK_LOG", self.log);
+        let mut agent = options.env.iter().fold(agent, |agent, (name, value)| agent.env(name, value));
         agent.start();
         self.agents.push(agent);
         self.agent_is_online(name).await;

@@ -34,7 +34,7 @@ async fn answered(api: &Api, key: &str, body: &Value) -> Value {
 async fn on_a_wire(version: Version) -> (Stack, Proxy) {
     let mut stack = Stack::with(version).without_agent().await;
     let wire = Proxy::to(stack.target.port()).await;
-    stack.add_agent("agent-a", AgentOptions { through_port: Some(wire.port()) }).await;
+    stack.add_agent("agent-a", AgentOptions { through_port: Some(wire.port()), ..AgentOptions::default() }).await;
     let (first, _) = stack.session("app_read", "10m").await;
     stack.gk(&["session", "revoke", &first.to_string()]).await.ok();
     stack.session("app_write", "10m").await;

@@ -24,12 +24,13 @@ pub struct StartOptions {
     port: Option<u16>,
     patience: Duration,
     own_group: bool,
+    env: Vec<(String, String)>,
 }
 
 impl Default for StartOptions {
     /// A free port, the settings of the cluster's own files, and a minute to start (crash recovery takes time).
     fn default() -> Self {
-        Self { settings: Vec::new(), port: None, patience: Duration::from_secs(60), own_group: false }
+        Self { settings: Vec::new(), port: None, patience: Duration::from_secs(60), own_group: false, env: Vec::new() }
     }
 }
 
@@ -38,6 +39,13 @@ impl StartOptions {
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds a variable to the server's environment, which holds little else. It shows in `/proc`: never a secret.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -104,6 +112,7 @@ impl Cluster {
             .map_err(ClusterError::io("finding a free port for", &self.data_dir))?;
         let mut command = Command::new(self.binaries.program("postgres"));
         prepare_command(&mut command, &self.account);
+        command.envs(options.env.iter().map(|(name, value)| (name, value)));
         command.arg("-D").arg(&self.data_dir);
         let port_text = port.to_string();
         let ours = [

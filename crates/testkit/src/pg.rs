@@ -27,6 +27,18 @@ impl TestPgOptions {
         self.setting("fsync", "on").setting("full_page_writes", "on")
     }
 
+    /// Listens on this port, for whoever has to know it beforehand.
+    #[must_use]
+    pub fn on_port(self, port: u16) -> Self {
+        Self { start: self.start.on_port(port), ..self }
+    }
+
+    /// Adds a variable to the server's environment, such as `("LD_PRELOAD", "…")`.
+    #[must_use]
+    pub fn env(self, name: &str, value: &str) -> Self {
+        Self { start: self.start.env(name, value), ..self }
+    }
+
     /// Makes the cluster and starts its server.
     pub async fn start(self) -> TestPg {
         TestPg::start_with(self).await

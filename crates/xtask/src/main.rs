@@ -17,6 +17,7 @@ mod release_sql;
 mod servers;
 mod step;
 mod test;
+mod torture;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +41,7 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     ReleaseSql(release_sql::ReleaseSqlArgs),
     Test(test::TestArgs),
+    Torture(torture::TortureArgs),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Openapi(args) => args.run(&workspace),
         Command::ReleaseSql(args) => args.run(&workspace),
         Command::Test(args) => args.run(&workspace),
+        Command::Torture(args) => args.run(&workspace),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,73 @@
+//! I4: what is not wanted cannot log in for long, and neither can what the ledger does not know.
+
+use super::{Found, Invariant, Overstay, Rule};
+use crate::evidence::{Evidence, LedgerSight, Sight, TargetSight};
+use gk_shared::ids::SessionId;
+
+#[derive(Debug, Default)]
+pub(super) struct Armed {
+    unwanted: Overstay<SessionId>,
+}
+
+impl Rule for Armed {
+    fn invariant(&self) -> Invariant {
+        Invariant::I4
+    }
+
+    fn see(&mut self, evidence: &Evidence, found: &mut Found<'_>) {
+        let Evidence::Sight(sight) = evidence else { return };
+        let (Some(ledger), Some(target)) = (&sight.ledger, &sight.target) else {
+            self.unwanted = Overstay::default();
+            return;
+        };
+        found.checked();
+        self.look(sight, ledger, target, found);
+    }
+}
+
+impl Armed {
+    fn look(&mut self, sight: &Sight, ledger: &LedgerSight, target: &TargetSight, found: &mut Found<'_>) {
+        let wanted = |id: &SessionId| ledger.sessions.get(id).is_some_and(|session| session.wanted);
+        let armed = target.roles.iter().filter(|(_, role)| role.marked && role.armed).map(|(id, _)| *id);
+        let wrong = armed.filter(|id| !wanted(id));
+        let bound = found.bounds.converge;
+        for id in self.unwanted.look(sight.at, sight.out.can_end(), wrong, bound) {
+            let known = ledger.sessions.contains_key(&id);
+            let why = if known { "it was no longer wanted" } else { "the ledger knew nothing of it" };
+            found.violated(&id.to_string(), format!("could log in {bound:?} after {why}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{heard, sight, violated};
+    use super::*;
+    use crate::part::Part;
+
+    fn world(second: u64, wanted: Option<bool>, out: &[Part]) -> Evidence {
+        let sight = sight(second).out(out).role(1, |role| (role.marked, role.armed) = (true, true)).clock(1);
+        match wanted {
+            Some(wanted) => sight.session(1, move |session| session.wanted = wanted).done(),
+            None => sight.session(2, |_| {}).done(),
+        }
+    }
+
+    #[test]
+    fn a_login_that_is_not_wanted_is_gone_in_time() {
+        assert!(heard([world(1, Some(true), &[]), world(60, Some(true), &[])]).is_empty());
+        assert!(heard([world(1, Some(false), &[]), world(10, Some(false), &[])]).is_empty());
+        assert_eq!(violated(&heard([world(1, Some(false), &[]), world(12, Some(false), &[])])), [Invariant::I4]);
+    }
+
+    #[test]
+    fn a_role_that_nobody_knows_may_not_stay_either() {
+        assert_eq!(violated(&heard([world(1, None, &[]), world(12, None, &[])])), [Invariant::I4]);
+    }
+
+    #[test]
+    fn time_without_a_control_plane_does_not_count() {
+        let out = [Part::Plane];
+        assert!(heard([world(1, Some(false), &out), world(40, Some(false), &out)]).is_empty());
+    }
+}
