@@ -63,10 +63,10 @@ mod tests {
     #[test]
     fn what_fails_has_a_code_and_passes() {
         let revoke = |status, code, retryable| answered(Asked::Revoke(id(1)), status, code, retryable);
-        assert!(heard([revoke(200, "", false), revoke(503, "ledger_unavailable", true)]).is_empty());
-        assert!(heard([revoke(409, "session_ended", false)]).is_empty());
-        assert_eq!(violated(&heard([revoke(500, "internal", false)])), [Invariant::I9]);
-        assert_eq!(violated(&heard([revoke(502, "", true)])), [Invariant::I9]);
+        assert!(heard(&[revoke(200, "", false), revoke(503, "ledger_unavailable", true)]).is_empty());
+        assert!(heard(&[revoke(409, "session_ended", false)]).is_empty());
+        assert_eq!(violated(&heard(&[revoke(500, "internal", false)])), [Invariant::I9]);
+        assert_eq!(violated(&heard(&[revoke(502, "", true)])), [Invariant::I9]);
     }
 
     #[test]
@@ -74,9 +74,9 @@ mod tests {
         let said = |ended, line: Option<&str>| {
             Evidence::Program(ProgramSaid { program: "gk-agent".to_owned(), ended, line: line.map(str::to_owned) })
         };
-        assert!(heard([said(Some(Some(9)), None)]).is_empty());
-        assert_eq!(violated(&heard([said(Some(Some(101)), None)])), [Invariant::I9]);
-        assert_eq!(violated(&heard([said(Some(None), None)])), [Invariant::I9]);
-        assert_eq!(violated(&heard([said(None, Some("panicked at"))])), [Invariant::I9]);
+        assert!(heard(&[said(Some(Some(9)), None)]).is_empty());
+        assert_eq!(violated(&heard(&[said(Some(Some(101)), None)])), [Invariant::I9]);
+        assert_eq!(violated(&heard(&[said(Some(None), None)])), [Invariant::I9]);
+        assert_eq!(violated(&heard(&[said(None, Some("panicked at"))])), [Invariant::I9]);
     }
 }

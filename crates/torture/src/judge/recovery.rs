@@ -30,7 +30,7 @@ mod tests {
     #[test]
     fn a_fault_after_which_nothing_works_is_found() {
         let after = |took| Evidence::Recovery(Recovery { fault: "F2".to_owned(), took });
-        assert!(heard([after(Ok(Duration::from_secs(3)))]).is_empty());
-        assert_eq!(violated(&heard([after(Err("no session".to_owned()))])), [Invariant::I12]);
+        assert!(heard(&[after(Ok(Duration::from_secs(3)))]).is_empty());
+        assert_eq!(violated(&heard(&[after(Err("no session".to_owned()))])), [Invariant::I12]);
     }
 }

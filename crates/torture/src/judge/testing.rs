@@ -20,7 +20,7 @@ pub(super) fn at(second: i64) -> Timestamp {
 }
 
 /// What a judge says who heard this.
-pub(super) fn heard<const N: usize>(all: [Evidence; N]) -> Vec<Violation> {
+pub(super) fn heard(all: &[Evidence]) -> Vec<Violation> {
     let mut judge = Judge::new(Bounds::promised());
     all.iter().for_each(|evidence| judge.hear(evidence));
     judge.violations().to_vec()

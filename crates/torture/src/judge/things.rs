@@ -47,8 +47,8 @@ mod tests {
         let search = |found: &[&str]| {
             Evidence::Search(Search { secrets: 3, found: found.iter().map(|&place| place.to_owned()).collect() })
         };
-        assert!(heard([search(&[])]).is_empty());
-        let wrong = heard([search(&["plane.log"])]);
+        assert!(heard(&[search(&[])]).is_empty());
+        let wrong = heard(&[search(&["plane.log"])]);
         assert_eq!(violated(&wrong), [Invariant::I8]);
         assert!(wrong[0].what.contains("plane.log"));
     }
@@ -56,8 +56,8 @@ mod tests {
     #[test]
     fn a_table_that_is_gone_or_lost_rows_is_found() {
         let table = |found| Evidence::Object(Object { name: "mine".to_owned(), rows: 7, found });
-        assert!(heard([table(Some(7))]).is_empty());
-        assert_eq!(violated(&heard([table(Some(6))])), [Invariant::I10]);
-        assert_eq!(violated(&heard([table(None)])), [Invariant::I10]);
+        assert!(heard(&[table(Some(7))]).is_empty());
+        assert_eq!(violated(&heard(&[table(Some(6))])), [Invariant::I10]);
+        assert_eq!(violated(&heard(&[table(None)])), [Invariant::I10]);
     }
 }
