@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 
 /// How long a connection goes on in silence after it has lost an answer.
@@ -37,27 +37,33 @@ enum Stop {
 }
 
 /// Forwards one connection to this port until it ends.
-pub(super) async fn carry(client: TcpStream, port: u16, link: Link) {
+pub(super) async fn carry(mut client: TcpStream, port: u16, link: Link) {
     if link.orders.borrow().weather == Weather::Refused {
         count(&link.counted.refused);
         return abort(&client);
     }
-    let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+    if talk(&mut client, &mut server, &link).await {
+        count(&link.counted.reset);
+        abort(&client);
+        abort(&server);
+    }
+}
+
+/// Until both have said all, or a reset comes, which is told. The halves are borrowed: one that is owned would close in order.
+async fn talk(client: &mut TcpStream, server: &mut TcpStream, link: &Link) -> bool {
     let orders = link.orders.borrow().clone();
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
     let lost = Arc::new(AtomicBool::new(false));
     let pump = |way| Pump { way, link: link.clone(), begun: orders.clone(), lost: Arc::clone(&lost) };
     let up = pump(Way::Up).run(from_client, to_server);
     let down = pump(Way::Down).run(from_server, to_client);
     tokio::pin!(up, down);
     // A reset ends both at once; an end is passed on, and the other half goes on.
-    let reset = tokio::select! {
+    tokio::select! {
         stop = &mut up => stop == Stop::Reset || down.await == Stop::Reset,
         stop = &mut down => stop == Stop::Reset || (stop == Stop::HalfClose && up.await == Stop::Reset),
-    };
-    if reset {
-        count(&link.counted.reset);
     }
 }
 
@@ -69,7 +75,7 @@ struct Pump {
 }
 
 impl Pump {
-    async fn run(mut self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> Stop {
+    async fn run(mut self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> Stop {
         let stop = self.pass(&mut from, &mut to).await;
         match stop {
             Stop::End => drop(to.shutdown().await),
@@ -77,15 +83,12 @@ impl Pump {
                 count(&self.link.counted.half_closed);
                 drop(to.shutdown().await);
             }
-            Stop::Reset => {
-                abort(from.as_ref());
-                abort(to.as_ref());
-            }
+            Stop::Reset => {}
         }
         stop
     }
 
-    async fn pass(&mut self, from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf) -> Stop {
+    async fn pass(&mut self, from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>) -> Stop {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let length = tokio::select! {
@@ -113,7 +116,7 @@ impl Pump {
         }
     }
 
-    async fn forward(&mut self, bytes: &[u8], to: &mut OwnedWriteHalf) -> Result<(), Stop> {
+    async fn forward(&mut self, bytes: &[u8], to: &mut WriteHalf<'_>) -> Result<(), Stop> {
         if self.way == Way::Down && self.lost.load(Ordering::SeqCst) {
             count(&self.link.counted.lost);
             tokio::time::sleep(SILENCE).await;
@@ -153,7 +156,7 @@ impl Pump {
     }
 
     /// Byte by byte for as long as the weather lasts, and then the rest.
-    async fn trickle(&mut self, bytes: &[u8], pause: Duration, to: &mut OwnedWriteHalf) -> Result<(), Stop> {
+    async fn trickle(&mut self, bytes: &[u8], pause: Duration, to: &mut WriteHalf<'_>) -> Result<(), Stop> {
         count(&self.link.counted.slowed);
         for (index, byte) in bytes.iter().enumerate() {
             if !matches!(self.link.orders.borrow().weather, Weather::Trickle(_)) {
