@@ -100,8 +100,7 @@ impl PlaneClient {
     /// # Errors
     /// When the TLS backend or the system's trust store cannot be used.
     pub fn new(config: &AgentConfig) -> Result<Self, ApiError> {
-        // Somebody else in this process may have installed it already; it is the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        gk_edge::install_tls();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("gk-agent/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
@@ -110,6 +109,9 @@ impl PlaneClient {
         if config.control_plane.is_loopback() {
             // A proxy has no business with the loopback interface.
             builder = builder.no_proxy();
+        }
+        if let Some(authorities) = &config.authorities {
+            builder = authorities.trusted_by(builder);
         }
         let http = builder.build().map_err(|error| ApiError::Unreachable(error.to_string()))?;
         let token = RwLock::new(config.token.token().clone());

@@ -1,13 +1,14 @@
 //! The agent's own HTTP: `/livez`, `/readyz`, `/metrics`. On the loopback interface unless the configuration says else.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use gk_edge::accept::{self, Bounds, Entrance};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -20,19 +21,17 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
+/// What callers may cost: a probe, a scraper, and whoever looks.
+const BOUNDS: Bounds = Bounds { connections: 64, first_byte: Duration::from_secs(5), headers: Duration::from_secs(10) };
+
 /// Answers until `stop` is cancelled.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    vitals: Arc<Vitals>,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, vitals: Arc<Vitals>, metrics: Arc<Metrics>, stop: CancellationToken) {
     let router = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
         .with_state(Shared { vitals, metrics });
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    accept::serve(Entrance { listener, tls: None }, router, BOUNDS, stop).await;
 }
 
 /// Ready: the control plane answers, and at least one target does.

@@ -10,7 +10,6 @@ pub mod bootstrap;
 pub mod cli;
 pub mod config;
 pub mod doctor;
-pub mod harden;
 mod heartbeat;
 mod http;
 mod metrics;
@@ -70,6 +69,7 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
     let tasks = TaskTracker::new();
     if let Some(address) = config.listen {
         let listener = TcpListener::bind(address).await.map_err(|source| AgentError::Listen { address, source })?;
+        gk_edge::harden::raise_file_limit();
         tasks.spawn(http::serve(listener, Arc::clone(&vitals), Arc::clone(&metrics), stop.clone()));
     }
     let providers: Vec<_> = config.targets.into_iter().map(|target| Arc::new(PostgresTarget::new(target))).collect();

@@ -48,7 +48,7 @@ impl Machine {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place of the control plane that reads the machine's clock")]
-fn system_now() -> Timestamp {
+pub(crate) fn system_now() -> Timestamp {
     Timestamp::now()
 }
 

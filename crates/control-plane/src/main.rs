@@ -90,6 +90,8 @@ enum ConfigCommand {
 }
 
 fn main() -> ExitCode {
+    gk_edge::harden::this_process();
+    gk_edge::install_tls();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -107,7 +109,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run => commands::run(settings.load()?).await,
         Command::Config(ConfigCommand::Check) => commands::check(&settings.load()?),
         Command::Migrate(choice) => commands::migrate(&choice.load(settings)?).await,
-        Command::Healthcheck => commands::healthcheck(settings.load()?.listen).await,
+        Command::Healthcheck => commands::healthcheck(&settings.load()?).await,
         Command::AdminToken(command) => {
             let ledger = command.ledger.load(settings)?;
             command.run(&ledger).await

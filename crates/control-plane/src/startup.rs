@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gk_edge::accept::{self, Entrance};
 use gk_shared::audit::note::SigningKey;
 use gk_shared::names::ActorName;
 use gk_shared::problem::ErrorCode;
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{LedgerConfig, PlaneConfig};
-use crate::http::{router, serve as accept};
+use crate::http::router;
 use crate::machine::Machine;
 use crate::notary::NotaryError;
 use crate::plane::Plane;
@@ -127,7 +128,10 @@ pub async fn serve(config: PlaneConfig, listener: TcpListener, stop: Cancellatio
     let clocks = crate::clock::start(&ledger, &config.ledger, &plane.notary, outbox, &served);
     let forgetting = tokio::spawn(forget(plane.clone()));
     tracing::info!(version = crate::VERSION, rules = config.policy.len(), "control plane serves");
-    accept::serve(listener, router::router(&plane), &config.limits, stop).await;
+    if let Some(tls) = &config.tls {
+        tokio::spawn(Arc::clone(tls).watch(crate::machine::system_now, stop.clone()));
+    }
+    accept::serve(Entrance { listener, tls: config.tls }, router::router(&plane), config.limits.bounds(), stop).await;
     served.cancel();
     forgetting.abort();
     clocks.join().await;

@@ -74,7 +74,7 @@ fn known(faults: &[Fault]) -> BTreeSet<String> {
 
 #[test]
 fn the_page_has_a_row_for_each_setting_and_no_other() {
-    let tables = ["ledger", "session", "limits", "log", "audit"];
+    let tables = ["tls", "ledger", "session", "limits", "log", "audit"];
     let text = tables.map(|table| format!("[{table}]\nnonsense = 1\n")).concat();
     let Err(ConfigError::Faults(faults)) = PlaneConfig::parse(&format!("nonsense = 1\n{text}"), &|_| None) else {
         panic!("nonsense is refused")

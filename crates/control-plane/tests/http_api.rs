@@ -30,3 +30,5 @@ mod notary;
 mod sessions;
 #[path = "http_api/slow_clients.rs"]
 mod slow_clients;
+#[path = "http_api/tls.rs"]
+mod tls;

@@ -2,13 +2,14 @@
 
 use std::cell::OnceCell;
 use std::io::{BufRead as _, IsTerminal as _};
+use std::path::Path;
 
 use gk_shared::problem::ErrorCode;
 use gk_shared::secret::BearerToken;
 
 use crate::cli::Globals;
 use crate::client::{Address, Client};
-use crate::config::{Paths, Settings, SettingsFlags};
+use crate::config::{Paths, Settings, SettingsFlags, read_authorities};
 use crate::context::ContextStore;
 use crate::env::Env;
 use crate::error::CliError;
@@ -81,12 +82,19 @@ impl App {
         let address = settings.address.as_ref().ok_or_else(no_address)?;
         let found = self.token(settings)?;
         self.out.debug(&format!("{} ({}), token from {}", address.value, address.origin, found.source));
-        self.client_with(address.value.clone(), found.token)
+        let ca_file = settings.ca_file.as_ref().map(|found| found.value.as_path());
+        self.client_with(address.value.clone(), found.token, ca_file)
     }
 
     /// A client for this very address and token.
-    pub(crate) fn client_with(&self, address: Address, token: BearerToken) -> Result<Client, CliError> {
-        let client = Client::new(address, Some(token));
+    pub(crate) fn client_with(
+        &self,
+        address: Address,
+        token: BearerToken,
+        ca_file: Option<&Path>,
+    ) -> Result<Client, CliError> {
+        let authorities = ca_file.map(read_authorities).transpose()?;
+        let client = Client::trusting(address, Some(token), authorities.as_ref());
         let client = client.map_err(|error| CliError::new(ErrorCode::Internal, error.to_string()))?;
         Ok(if self.out.debugs() { client.traced(trace) } else { client })
     }

@@ -14,6 +14,7 @@
 //! ```
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use gk_shared::secret::BearerToken;
@@ -67,6 +68,9 @@ pub(crate) struct Entry {
     pub(crate) address: String,
     /// Where its token is.
     pub(crate) token: TokenStore,
+    /// Authorities that its certificate may come from, beside the system's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// A control plane by name.
@@ -75,6 +79,7 @@ pub struct Context {
     name: ContextName,
     address: Address,
     token: TokenStore,
+    ca_file: Option<PathBuf>,
 }
 
 /// Why an entry is no context.
@@ -90,11 +95,24 @@ impl Context {
     /// A context of this name.
     #[must_use]
     pub fn new(name: ContextName, address: Address, token: TokenStore) -> Self {
-        Self { name, address, token }
+        Self { name, address, token, ca_file: None }
+    }
+
+    /// The same, with a file of authorities that the control plane's certificate may come from.
+    #[must_use]
+    pub fn with_ca_file(self, ca_file: Option<PathBuf>) -> Self {
+        Self { ca_file, ..self }
+    }
+
+    /// Authorities that its certificate may come from, beside the system's own.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
     }
 
     pub(crate) fn from_entry(name: &str, entry: &Entry) -> Result<Self, EntryError> {
-        Ok(Self { name: name.parse()?, address: entry.address.parse()?, token: entry.token })
+        let context = Self::new(name.parse()?, entry.address.parse()?, entry.token);
+        Ok(context.with_ca_file(entry.ca_file.clone()))
     }
 
     /// Its name.
@@ -181,7 +199,8 @@ impl ContextStore {
     /// # Errors
     /// The file cannot be read or written.
     pub fn put(&self, context: &Context, current: MakeCurrent) -> Result<(), ContextError> {
-        let entry = Entry { address: context.address.to_string(), token: context.token };
+        let ca_file = context.ca_file.clone();
+        let entry = Entry { address: context.address.to_string(), token: context.token, ca_file };
         self.change(|file| {
             let name = context.name.to_string();
             file.contexts.insert(name.clone(), entry);

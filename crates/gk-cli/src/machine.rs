@@ -36,6 +36,7 @@ pub(crate) fn forbid_core() -> CoreLimit {
     let before = getrlimit(Resource::Core);
     // A limit may always be lowered; where the system has none there is nothing to lower.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum });
+    gk_edge::harden::keep_others_out();
     CoreLimit(before)
 }
 

@@ -163,6 +163,26 @@ impl TestPg {
         Ok(client)
     }
 
+    /// Lets the server offer TLS with this certificate and key, as PEM.
+    pub async fn offer_tls(&self, certificate: &str, key: &str) {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        self.write_file("server.crt", certificate);
+        self.write_file("server.key", key);
+        // The server reads its key as the one who owns the data directory, and only if nobody else can.
+        let (place, owner) = (self.data_dir().join("server.key"), std::fs::metadata(self.data_dir()));
+        let owner = owner.expect("the data directory is there");
+        std::os::unix::fs::chown(&place, Some(owner.uid()), Some(owner.gid())).expect("the owner of the key changes");
+        std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o600)).expect("the mode of the key changes");
+        let admin = self.superuser("postgres").await;
+        admin.batch_execute("ALTER SYSTEM SET ssl = on").await.expect("the setting is taken");
+        admin.batch_execute("SELECT pg_reload_conf()").await.expect("the settings are read again");
+        crate::eventually(std::time::Duration::from_secs(20), "the server offers TLS", async || {
+            let shown = admin.query_one("SHOW ssl", &[]).await.map_err(|error| error.to_string())?;
+            if shown.get::<_, &str>(0) == "on" { Ok(()) } else { Err("ssl is off".to_owned()) }
+        })
+        .await;
+    }
+
     /// Makes a database. The name is a plain lower-case word.
     pub async fn create_database(&self, name: &str) {
         let made = self.superuser("postgres").await.batch_execute(&format!("CREATE DATABASE {name}")).await;

@@ -16,7 +16,7 @@ pub(super) async fn healthcheck(config: &AgentConfig, ready: bool) -> Outcome {
     };
     let address = reachable(listen);
     let url = format!("http://{address}/{}", if ready { "readyz" } else { "livez" });
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    gk_edge::install_tls();
     let asked = async {
         let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
         client.get(&url).send().await

@@ -19,7 +19,6 @@ use gk_shared::problem::ErrorCode;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, AgentConfig, Environment, Faults};
-use crate::harden;
 
 /// Makes just-in-time database logins beside the database, and ends them on time.
 #[derive(Debug, Parser)]
@@ -108,7 +107,7 @@ type Outcome = Result<ExitCode, Failed>;
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
-    harden::this_process();
+    gk_edge::harden::this_process();
     let cli = Cli::parse();
     let environment = Environment::of_process();
     let done = tokio::runtime::Builder::new_multi_thread()

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gk_edge::client::Authorities;
 use gk_shared::dsn::SslMode;
 use gk_shared::names::TargetName;
 use gk_shared::problem::ErrorCode;
@@ -11,14 +12,14 @@ use gk_shared::secret::Password;
 use toml::de::DeTable;
 
 use super::fault::Faults;
-use super::safe_file::{FileFault, read_config, read_password, read_token};
+use super::safe_file::{FileFault, read_authorities, read_config, read_password, read_token};
 use super::table::{Document, Table};
 use super::{PlaneUrl, PlaneUrlError, TargetConfig, TokenSource};
 use crate::provider::postgres::scram;
 use crate::provider::postgres::tls::Tls;
 
 const KEYS: &[&str] =
-    &["control_plane", "token_file", "slots", "listen", "poll_interval_ms", "state_dir", "[[target]]"];
+    &["control_plane", "ca_file", "token_file", "slots", "listen", "poll_interval_ms", "state_dir", "[[target]]"];
 const TARGET_KEYS: &[&str] = &[
     "name",
     "host",
@@ -38,6 +39,7 @@ const TARGET_KEYS: &[&str] = &[
 #[derive(Default)]
 pub(super) struct FileSettings {
     pub(super) control_plane: Option<PlaneUrl>,
+    pub(super) authorities: Option<Authorities>,
     pub(super) token: Option<TokenSource>,
     pub(super) targets: Vec<TargetConfig>,
     pub(super) slots: Option<u16>,
@@ -84,6 +86,9 @@ fn parse(document: &Document<'_>, faults: &mut Faults) -> FileSettings {
         settings.names_plane = true;
         settings.control_plane = plane(&found.value, found.place, faults);
     }
+    if let Some(found) = table.path("ca_file", faults) {
+        settings.authorities = authorities(&found.value, found.place, faults);
+    }
     if let Some(found) = table.path("token_file", faults) {
         settings.names_token = true;
         match read_token(&found.value) {
@@ -102,6 +107,11 @@ fn parse(document: &Document<'_>, faults: &mut Faults) -> FileSettings {
     }
     table.finish(KEYS, faults);
     settings
+}
+
+/// Authorities beside the system's own.
+pub(super) fn authorities(file: &Path, place: String, faults: &mut Faults) -> Option<Authorities> {
+    read_authorities(file).map_err(|FileFault { code, text }| faults.add(code, place, text)).ok()
 }
 
 /// The control plane's address.

@@ -16,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gk_edge::client::Authorities;
 use gk_shared::dsn::SslMode;
 use gk_shared::names::TargetName;
 use gk_shared::secret::{BearerToken, Password};
@@ -42,6 +43,8 @@ pub const DEFAULT_FILE: &str = "/etc/gatekeeper/agent.toml";
 pub struct AgentConfig {
     /// Where the control plane is.
     pub control_plane: PlaneUrl,
+    /// Whose certificates it may show, beside the authorities that the system knows.
+    pub authorities: Option<Authorities>,
     /// What the agent shows it.
     pub token: TokenSource,
     /// The databases it serves.
@@ -62,6 +65,7 @@ impl AgentConfig {
     pub fn new(control_plane: PlaneUrl, token: BearerToken, targets: Vec<TargetConfig>) -> Self {
         Self {
             control_plane,
+            authorities: None,
             token: TokenSource::Given(token),
             targets,
             slots: DEFAULT_SLOTS,

@@ -37,6 +37,9 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<AgentConfi
 
 fn merge(settings: FileSettings, env: &Environment, faults: &mut Faults) -> Option<AgentConfig> {
     let control_plane = if settings.names_plane { settings.control_plane } else { plane(env, faults) };
+    let authorities = settings
+        .authorities
+        .or_else(|| file::authorities(Path::new(env.get("GK_CA_FILE")?), "GK_CA_FILE".to_owned(), faults));
     let token = if settings.names_token { settings.token } else { token(env, faults) };
     let targets = if settings.names_targets { settings.targets } else { target(env, faults).into_iter().collect() };
     refuse_doubles(&targets, faults);
@@ -52,6 +55,7 @@ fn merge(settings: FileSettings, env: &Environment, faults: &mut Faults) -> Opti
         number(env, "AGENT_POLL_INTERVAL_MS", (10, 60_000), faults).map(|ms| Duration::from_millis(ms.into()));
     Some(AgentConfig {
         control_plane: control_plane?,
+        authorities,
         token: token?,
         targets,
         slots: settings.slots.unwrap_or(DEFAULT_SLOTS),

@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use gk_edge::client::Authorities;
 use gk_shared::problem::ErrorCode;
 use gk_shared::secret::{BearerToken, FileSecret, MAX_SECRET_FILE, Password, read_secret_file};
 
@@ -40,6 +41,13 @@ pub(super) fn read_config(path: &Path) -> Result<String, FileFault> {
     let bytes = read(path, Care::Config, MAX_CONFIG_FILE)?;
     String::from_utf8(bytes)
         .map_err(|_| FileFault::new(ErrorCode::ConfigInvalid, format!("{} is not UTF-8 text", path.display())))
+}
+
+/// Reads certificates of authorities.
+pub(super) fn read_authorities(path: &Path) -> Result<Authorities, FileFault> {
+    let bytes = read(path, Care::Config, MAX_CONFIG_FILE)?;
+    let unusable = |error| FileFault::new(ErrorCode::ConfigInvalid, format!("{}: {error}", path.display()));
+    Authorities::from_pem(&bytes).map_err(unusable)
 }
 
 /// Reads a password.

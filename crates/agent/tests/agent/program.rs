@@ -188,7 +188,7 @@ async fn the_agent_says_whether_it_lives_and_is_ready() {
     assert_eq!(health(false), Some(0));
     let session = Session::new();
     session.minted(&plane, 600).await;
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    gk_edge::install_tls();
     let metrics = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await.unwrap().text().await.unwrap();
     assert!(metrics.contains("gk_agent_jobs_total{kind=\"create\",outcome=\"minted\"} 1"), "{metrics}");
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();

@@ -1,7 +1,5 @@
 //! The agent's connections under TLS, with a certificate of this test's own.
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-
 use gk_agent::config::TargetConfig;
 use gk_agent::provider::DatabaseProvider as _;
 use gk_agent::provider::postgres::PostgresTarget;
@@ -19,15 +17,7 @@ const SOMEBODY_ELSES: &str = include_str!("tls/other.pem");
 /// A server that speaks TLS.
 async fn secured(version: Version) -> TestPg {
     let pg = target(version).await;
-    pg.write_file("server.crt", CERTIFICATE);
-    pg.write_file("server.key", KEY);
-    // The server reads its key as the one who owns the data directory, and only if nobody else can.
-    let (key, owner) = (pg.data_dir().join("server.key"), std::fs::metadata(pg.data_dir()).unwrap());
-    std::os::unix::fs::chown(&key, Some(owner.uid()), Some(owner.gid())).unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let admin = pg.superuser("app").await;
-    admin.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
-    admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    pg.offer_tls(CERTIFICATE, KEY).await;
     let required = config(&pg, SslMode::Require, None);
     eventually(SOON, "the server offers TLS", async || works(required.clone()).await).await;
     pg

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gk_shared::ids::{SessionId, TargetId};
 use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Notification, Statement};
+use tokio_postgres::{AsyncMessage, Client, Notification, Statement};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -102,7 +102,7 @@ struct Connected {
 }
 
 async fn connect(config: &LedgerConfig) -> Result<Connected, StoreError> {
-    let (client, mut connection) = answer(config.pg().connect(NoTls)).await?;
+    let (client, mut connection) = answer(config.pg().connect(config.tls().connector())).await?;
     let (hear, heard) = mpsc::unbounded_channel();
     // Ends when the client is dropped or the connection breaks; either closes the channel.
     tokio::spawn(async move {

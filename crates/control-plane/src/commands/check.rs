@@ -14,8 +14,9 @@ pub(crate) fn check(config: &PlaneConfig) -> Result<(), Failure> {
         let _ = writeln!(std::io::stderr(), "finding: {finding}");
     }
     say(&format!(
-        "ok: listens on {}, ledger {}, {} rules, sessions of at most {}",
+        "ok: listens on {} ({}), ledger {}, {} rules, sessions of at most {}",
         config.listen,
+        if config.tls.is_some() { "TLS" } else { "plain HTTP" },
         config.ledger.shown(),
         config.policy.len(),
         config.policy.ceiling()

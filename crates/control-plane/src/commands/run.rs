@@ -5,7 +5,6 @@ use std::io::ErrorKind;
 use gk_control_plane::config::PlaneConfig;
 use gk_control_plane::logging;
 use gk_shared::problem::ErrorCode;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -15,9 +14,10 @@ use crate::failure::Failure;
 /// `run`
 pub(crate) async fn run(config: PlaneConfig) -> Result<(), Failure> {
     logging::start(&config.log).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
-    raise_file_limit();
+    gk_edge::harden::raise_file_limit();
     let listener = TcpListener::bind(config.listen).await.map_err(|error| cannot_listen(&config, &error))?;
-    tracing::info!(address = %config.listen, "listening");
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    tracing::info!(address = %config.listen, scheme, "listening");
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     Ok(gk_control_plane::serve(config, listener, stop).await?)
@@ -46,13 +46,4 @@ fn stop_on_signals(stop: &CancellationToken) -> Result<(), Failure> {
         });
     }
     Ok(())
-}
-
-/// Takes all the file descriptors that may be had: each connection needs one.
-fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    if let Err(error) = raised {
-        tracing::warn!(%error, current = ?limit.current, "cannot raise the limit of open files");
-    }
 }

@@ -101,6 +101,22 @@ pub fn read_secret(path: &Path) -> Result<FileSecret, FileError> {
     read_secret_file(&bytes).map_err(|source| FileError::Secret { path: path.to_owned(), source })
 }
 
+/// Reads what everybody may know and nobody else may change, such as a certificate.
+///
+/// # Errors
+/// It is missing, no file, too large, or others can write it.
+pub(super) fn read_public(path: &Path) -> Result<Vec<u8>, FileError> {
+    read(path, Care::Settings, MAX_SETTINGS)
+}
+
+/// Reads a secret of many lines, such as a private key.
+///
+/// # Errors
+/// It is missing, no file, too large, or others can read or write it.
+pub(super) fn read_secret_text(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, FileError> {
+    read(path, Care::Secret, MAX_SECRET_FILE).map(zeroize::Zeroizing::new)
+}
+
 fn read(path: &Path, care: Care, max: usize) -> Result<Vec<u8>, FileError> {
     let io = |source| FileError::Io { path: path.to_owned(), source };
     // Checked on the open file, so that it is the one that is read.

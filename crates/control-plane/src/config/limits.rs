@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use gk_edge::accept::Bounds;
+
 use super::keys::{Faults, Keys};
 
 /// Bounds on what callers may do to this process.
@@ -70,6 +72,12 @@ const KEYS: &[&str] = &[
 const RATES: RangeInclusive<i64> = 1..=1_000_000;
 
 impl Limits {
+    /// What connections may cost.
+    #[must_use]
+    pub const fn bounds(&self) -> Bounds {
+        Bounds { connections: self.connections, first_byte: self.first_byte, headers: self.headers }
+    }
+
     pub(crate) fn read(mut keys: Keys, faults: &mut Faults) -> Self {
         let mut limits = Self::default();
         if let Some(count) = keys.number("connections", 16..=1_000_000, faults) {

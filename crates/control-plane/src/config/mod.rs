@@ -4,11 +4,13 @@ mod audit;
 mod files;
 mod keys;
 mod ledger;
+mod ledger_table;
 mod limits;
 mod log;
 mod plane;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use files::{FileError, read_secret, read_settings};
 pub use keys::{Fault, duration};
@@ -17,3 +19,4 @@ pub use ledger::{LedgerAddressError, LedgerConfig, LedgerParts};
 pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};
 pub use plane::{ConfigError, DEFAULT_PORT, Environment, PlaneConfig};
+pub use tls::PlainHttp;

@@ -5,23 +5,25 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use gk_edge::server::ServerTls;
 use gk_shared::problem::ErrorCode;
-use gk_shared::secret::{Password, SecretDsn};
 use gk_shared::ttl::Ttl;
 
-use super::files::{FileError, read_secret, read_settings};
+use super::files::{FileError, read_settings};
 use super::keys::{Fault, Faults, Keys};
-use super::ledger::{LedgerConfig, LedgerParts};
+use super::ledger::LedgerConfig;
 use super::limits::Limits;
 use super::log::LogConfig;
+use super::tls::PlainHttp;
 use crate::notary::AuditConfig;
 use crate::policy::Policy;
 
 /// Where the control plane listens where nothing else is said.
 pub const DEFAULT_PORT: u16 = 4000;
-const KEYS: &[&str] = &["listen", "policy_file", "ledger", "session", "limits", "log", "audit"];
+const KEYS: &[&str] = &["listen", "plain_http", "policy_file", "tls", "ledger", "session", "limits", "log", "audit"];
 
 /// The environment: a process has one, a test makes its own.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -31,6 +33,10 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub struct PlaneConfig {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// TLS on that port; without it, plain HTTP.
+    pub tls: Option<Arc<ServerTls>>,
+    /// Who may be answered in plain HTTP.
+    pub plain_http: PlainHttp,
     /// The ledger.
     pub ledger: LedgerConfig,
     /// Who may have what.
@@ -81,6 +87,8 @@ impl PlaneConfig {
     pub fn new(ledger: LedgerConfig, policy: Policy) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
+            tls: None,
+            plain_http: PlainHttp::default(),
             ledger,
             policy,
             provision_deadline: Duration::from_secs(300),
@@ -114,16 +122,19 @@ impl PlaneConfig {
         let mut faults = Faults::default();
         let mut keys = Keys::root(table);
         let listen = listen(&mut keys, environment, &mut faults);
-        let ledger = ledger(keys.table("ledger", &mut faults), environment, &mut faults);
+        let tls = super::tls::read(keys.table("tls", &mut faults), &mut faults);
+        let plain_http = PlainHttp::read(&mut keys, &mut faults);
+        let ledger = LedgerConfig::read(keys.table("ledger", &mut faults), environment, &mut faults);
         let (max_ttl, provision_deadline) = session(keys.table("session", &mut faults), environment, &mut faults);
         let limits = Limits::read(keys.table("limits", &mut faults), &mut faults);
         let log = LogConfig::read(keys.table("log", &mut faults), environment, &mut faults);
         let audit = AuditConfig::read(keys.table("audit", &mut faults), environment, &mut faults);
         let policy = policy(&mut keys, max_ttl, environment, &mut faults);
         keys.finish(KEYS, &mut faults);
+        plain_http.check(listen, tls.is_some(), &mut faults);
         match (ledger, policy, faults.0) {
             (Some(ledger), Some(policy), faults) if faults.is_empty() => {
-                Ok(Self { listen, ledger, policy, provision_deadline, limits, log, audit })
+                Ok(Self { listen, tls, plain_http, ledger, policy, provision_deadline, limits, log, audit })
             }
             (_, _, faults) => Err(ConfigError::Faults(faults)),
         }
@@ -134,12 +145,14 @@ impl PlaneConfig {
     pub fn findings(&self) -> Vec<String> {
         let mut found: Vec<String> =
             self.policy.findings().into_iter().map(|finding| format!("policy: {finding}")).collect();
-        if !self.listen.ip().is_loopback() {
+        if self.tls.is_none() && !self.listen.ip().is_loopback() {
             found.push(format!(
-                "listen: {} is not the loopback interface, and this port speaks plain HTTP: put a TLS proxy before it",
+                "listen: {} speaks plain HTTP beyond the loopback interface, because plain_http says that a proxy ends TLS before \
+                 it: see to it that nobody else reaches this port",
                 self.listen
             ));
         }
+        found.extend(self.ledger.finding());
         found
     }
 }
@@ -182,54 +195,9 @@ fn session(mut keys: Keys, environment: Environment<'_>, faults: &mut Faults) ->
     (max_ttl, deadline)
 }
 
-fn ledger(mut keys: Keys, environment: Environment<'_>, faults: &mut Faults) -> Option<LedgerConfig> {
-    keys.no_secret("url", faults);
-    keys.no_secret("password", faults);
-    let pool = keys.number("connections", 2..=1000, faults);
-    let url_file = keys.path("url_file", faults);
-    let url_file = environment("GK_LEDGER_URL_FILE").map(PathBuf::from).or(url_file);
-    let password_file = keys.path("password_file", faults);
-    let port = keys.number("port", 1..=65535, faults).and_then(|port| u16::try_from(port).ok());
-    let mut text = |key| keys.text(key, faults).unwrap_or_default();
-    let (host, user, database) = (text("host"), text("user"), text("database"));
-    keys.finish(&["url_file", "host", "port", "user", "database", "password_file", "connections"], faults);
-    let config = match url_file {
-        Some(_) if !(host.is_empty() && user.is_empty() && database.is_empty() && password_file.is_none()) => {
-            faults.add("ledger", "give either url_file, or host, user, database and password_file, not both");
-            None
-        }
-        Some(file) => {
-            let url = secret("ledger.url_file", &file, faults)?;
-            keep(LedgerConfig::from_url(&SecretDsn::from(url)), "ledger.url_file", faults)
-        }
-        None if host.is_empty() && user.is_empty() && database.is_empty() => {
-            faults.add("ledger", "no ledger is named: set ledger.url_file (or GK_LEDGER_URL_FILE), or host, user, database and password_file");
-            None
-        }
-        None => {
-            let password = match password_file {
-                Some(file) => Some(Password::from(secret("ledger.password_file", &file, faults)?)),
-                None => None,
-            };
-            let parts = LedgerParts { host, port: port.unwrap_or(5432), user, database, password };
-            keep(LedgerConfig::from_parts(&parts), "ledger", faults)
-        }
-    };
-    let pool = pool.and_then(|size| usize::try_from(size).ok());
-    config.map(|config| config.with_pool_size(pool.unwrap_or(LedgerConfig::DEFAULT_POOL)))
-}
-
-fn secret(key: &str, file: &Path, faults: &mut Faults) -> Option<gk_shared::secret::FileSecret> {
-    keep_file(read_secret(file), key, faults)
-}
-
 /// What the file gave; if it cannot be used, a fault under the file's own word.
-fn keep_file<T>(result: Result<T, FileError>, key: &str, faults: &mut Faults) -> Option<T> {
+pub(super) fn keep_file<T>(result: Result<T, FileError>, key: &str, faults: &mut Faults) -> Option<T> {
     result.map_err(|error| faults.add_as(error.code(), key, error)).ok()
-}
-
-fn keep<T, E: std::fmt::Display>(result: Result<T, E>, key: &str, faults: &mut Faults) -> Option<T> {
-    result.map_err(|error| faults.add(key, error)).ok()
 }
 
 fn policy(keys: &mut Keys, ceiling: Ttl, environment: Environment<'_>, faults: &mut Faults) -> Option<Policy> {

@@ -131,7 +131,69 @@ fn a_policy_above_the_ceiling_is_refused_with_its_file_and_rule() {
 }
 
 #[test]
-fn listening_beyond_this_machine_is_a_finding() {
-    let config = Home::new().parse(&format!("listen = '0.0.0.0:4000'\n{GOOD}"), &[]).unwrap();
-    assert!(config.findings()[0].contains("plain HTTP"));
+fn plain_http_beyond_this_machine_is_refused_unless_a_proxy_is_said_to_stand_before_it() {
+    for listen in ["0.0.0.0:4000", "[::]:4000", "192.0.2.7:4000"] {
+        let found = Home::new().parse(&format!("listen = '{listen}'\n{GOOD}"), &[]).unwrap_err();
+        assert!(
+            found.contains("listen: ") && found.contains("tls.cert_file") && found.contains("behind_proxy"),
+            "{found}"
+        );
+    }
+    let said = format!("listen = '0.0.0.0:4000'\nplain_http = 'behind_proxy'\n{GOOD}");
+    let config = Home::new().parse(&said, &[]).unwrap();
+    assert!(config.findings()[0].contains("plain HTTP"), "{:?}", config.findings());
+    let found = Home::new().parse(&format!("plain_http = 'always'\n{GOOD}"), &[]).unwrap_err();
+    assert!(found.contains("plain_http: expected"), "{found}");
+}
+
+const CERTIFICATE: &str = include_str!("../../../agent/tests/agent/tls/certificate.pem");
+const KEY: &str = include_str!("../../../agent/tests/agent/tls/key.pem");
+
+#[test]
+fn a_certificate_with_its_key_lets_the_port_be_anywhere_and_half_of_it_is_refused() {
+    let home = Home::new();
+    home.file("cert", CERTIFICATE, 0o644);
+    home.file("key", KEY, 0o600);
+    home.file("open", KEY, 0o644);
+    let parse = |tls: &str, more: &str| home.parse(&format!("{more}{GOOD}[tls]\n{tls}"), &[]);
+    let good = "cert_file = '@/cert'\nkey_file = '@/key'\n";
+    let config = parse(good, "listen = '0.0.0.0:4000'\n").unwrap();
+    assert!(config.tls.is_some() && config.findings().is_empty(), "{:?}", config.findings());
+    for (tls, says) in [
+        ("cert_file = '@/cert'\n", "tls.key_file: is missing"),
+        ("key_file = '@/key'\n", "tls.cert_file: is missing"),
+        ("cert_file = '@/cert'\nkey_file = '@/open'\n", "tls.key_file: "),
+        ("cert_file = '@/none'\nkey_file = '@/key'\n", "tls.cert_file: cannot read"),
+        ("cert_file = '@/policy'\nkey_file = '@/key'\n", "there is no certificate in it"),
+        ("cert_file = '@/cert'\nkey_file = '@/url'\n", "there is no private key in it"),
+    ] {
+        let found = parse(tls, "").unwrap_err();
+        assert!(found.contains(says), "{found}");
+        assert!(!found.contains("PRIVATE"), "{found}");
+    }
+    assert!(parse(good, "plain_http = 'behind_proxy'\n").unwrap_err().contains("keep one of them"));
+}
+
+#[test]
+fn the_way_to_the_ledger_is_checked_as_the_settings_say() {
+    let home = Home::new();
+    home.file("cert", CERTIFICATE, 0o644);
+    home.file("elsewhere", "postgresql://gk:s3cret@db.internal/ledger\n", 0o600);
+    home.file("said", "postgresql://gk:s3cret@db.internal/ledger?sslmode=verify-full\n", 0o600);
+    let parse = |file: &str, more: &str| {
+        home.parse(&format!("policy_file = '@/policy'\n[ledger]\nurl_file = '@/{file}'\n{more}"), &[])
+    };
+    assert!(parse("elsewhere", "").unwrap().findings()[0].contains("ledger.sslmode"));
+    assert_eq!(parse("said", "").unwrap().findings(), Vec::<String>::new());
+    let checked = parse("elsewhere", "sslmode = 'verify-full'\nsslrootcert = '@/cert'\n").unwrap();
+    assert_eq!(checked.findings(), Vec::<String>::new());
+    for (file, more, says) in [
+        ("said", "sslmode = 'require'\n", "keep one of them"),
+        ("url", "sslrootcert = '@/cert'\n", "ledger.sslrootcert: "),
+        ("url", "sslmode = 'verify-ca'\n", "ledger.sslmode: "),
+        ("url", "sslmode = 'strict'\n", "ledger.sslmode: "),
+    ] {
+        let found = parse(file, more).unwrap_err();
+        assert!(found.contains(says), "{found}");
+    }
 }

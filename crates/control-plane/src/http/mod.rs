@@ -25,7 +25,6 @@ pub mod query;
 pub mod rates;
 pub mod request_id;
 pub mod router;
-pub mod serve;
 pub mod sessions;
 pub mod status;
 pub mod targets;

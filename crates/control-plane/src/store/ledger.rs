@@ -7,8 +7,8 @@ use std::time::Duration;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use gk_shared::ids::TenantId;
 use jiff::Timestamp;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{NoTls, Row};
 use uuid::Uuid;
 
 use super::random::{self, FreshId, Randomness};
@@ -195,7 +195,7 @@ fn pool(config: &LedgerConfig, size: usize) -> Result<Pool, StoreError> {
     let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let mut pg = config.pg().clone();
     pg.application_name("gk-control-plane");
-    Pool::builder(Manager::from_config(pg, NoTls, manager))
+    Pool::builder(Manager::from_config(pg, config.tls().connector(), manager))
         .max_size(size)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(POOL_WAIT))

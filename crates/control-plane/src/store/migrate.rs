@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::{Ledger, StoreError};
 use crate::config::LedgerConfig;
@@ -37,7 +37,7 @@ pub fn known_version() -> i64 {
 /// # Errors
 /// The ledger does not answer, a migration fails, or it was migrated by a newer binary.
 pub async fn migrate(config: &LedgerConfig) -> Result<Migrated, StoreError> {
-    let (mut client, connection) = config.pg().connect(NoTls).await?;
+    let (mut client, connection) = config.pg().connect(config.tls().connector()).await?;
     let driver = tokio::spawn(connection);
     let answer = migrate_on(&mut client).await;
     drop(client);

@@ -86,7 +86,7 @@ async fn settings_that_cannot_be_used_stop_the_program_before_it_does_anything()
     let fine = run(&good, &check).await;
     assert_eq!(
         String::from_utf8_lossy(&fine.stdout),
-        "ok: listens on 127.0.0.1:4000, ledger 127.0.0.1:1/ledger, 2 rules, sessions of at most 4h\n"
+        "ok: listens on 127.0.0.1:4000 (plain HTTP), ledger 127.0.0.1:1/ledger, 2 rules, sessions of at most 4h\n"
     );
 }
 

@@ -33,6 +33,10 @@ pub(crate) const POLICY: &str = r#"
     reason = "optional"
 "#;
 
+/// For `localhost` and `127.0.0.1`, its own authority.
+pub(crate) const CERTIFICATE: &str = include_str!("../../../agent/tests/agent/tls/certificate.pem");
+pub(crate) const KEY: &str = include_str!("../../../agent/tests/agent/tls/key.pem");
+
 /// What the fake agent mints.
 pub(crate) const DSN: &str = "postgresql://gk_x:s3cret@127.0.0.1:5432/app";
 
@@ -55,16 +59,28 @@ impl World {
 
     /// A world whose audit log is signed like this.
     pub(crate) async fn audited(limits: Limits, audit: AuditConfig) -> Self {
+        Self::set_up(|config| PlaneConfig { limits, audit, ..config }).await
+    }
+
+    /// A world with settings of its own.
+    pub(crate) async fn set_up(settings: impl FnOnce(PlaneConfig) -> PlaneConfig) -> Self {
         // Shown with a failure; started once a process.
         let _ = logging::start(&LogConfig { filter: "warn".to_owned(), ..LogConfig::default() });
         let pg = TestPg::start(pg_versions()[0]).await;
         pg.create_database("ledger").await;
-        let ledger = LedgerConfig::from_url(&SecretDsn::new(pg.superuser_dsn("ledger"))).unwrap();
+        let dsn = pg.superuser_dsn("ledger");
+        Self::on(pg, &dsn, settings).await
+    }
+
+    /// A world on this ledger.
+    pub(crate) async fn on(pg: TestPg, dsn: &str, settings: impl FnOnce(PlaneConfig) -> PlaneConfig) -> Self {
+        let ledger = LedgerConfig::from_url(&SecretDsn::from(dsn)).unwrap();
         gk_control_plane::migrate(&ledger).await.unwrap();
         let policy = Policy::parse(POLICY, PlaneConfig::default_max_ttl()).unwrap();
-        let config = PlaneConfig { limits, audit, ..PlaneConfig::new(ledger.clone(), policy) };
+        let config = settings(PlaneConfig::new(ledger.clone(), policy));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let server = tokio::spawn(gk_control_plane::serve(config, listener, stop.clone()));
         let token =
@@ -107,7 +123,7 @@ impl World {
     }
 
     pub(crate) fn address(&self) -> &str {
-        self.url.trim_start_matches("http://")
+        self.url.split_once("://").unwrap().1
     }
 
     /// The events in the audit log, in order: all that were committed before this call.
@@ -137,7 +153,8 @@ impl Caller {
     fn new(url: &str, token: Option<&str>) -> Self {
         // Fails only when it was installed before, by another test of this process.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+        let roots = reqwest::Certificate::from_pem_bundle(CERTIFICATE.as_bytes()).unwrap();
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).tls_certs_merge(roots).build().unwrap();
         Self { http, url: url.to_owned(), token: token.map(ToOwned::to_owned) }
     }
 

@@ -10,9 +10,9 @@ mod failure;
 mod mint;
 mod sessions;
 
-use std::sync::Once;
 use std::time::Duration;
 
+use gk_edge::client::Authorities;
 use gk_shared::idempotency::IdempotencyKey;
 use gk_shared::ids::RequestId;
 use gk_shared::problem::Problem;
@@ -25,6 +25,7 @@ use serde::de::DeserializeOwned;
 pub use address::{Address, AddressError};
 pub use admin::AuditQuery;
 pub use failure::{CallError, CertificateFault, ClientError};
+pub use gk_edge::install_tls;
 pub use mint::{OneTimeKey, Opened};
 pub(crate) use mint::{fresh_key, is_coming};
 pub use sessions::{SessionFilter, Wait};
@@ -37,15 +38,6 @@ const MOST_BYTES: usize = 32 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a call without a wait may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Makes `ring` the one provider of cryptography for TLS. Needed once in a process, harmless when repeated.
-pub fn install_tls() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // It fails only where a provider was installed before, and then that one serves.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-}
 
 /// A control plane and the token to call it with.
 #[derive(Debug, Clone)]
@@ -105,13 +97,28 @@ impl Client {
     /// # Errors
     /// The machine offers no TLS set-up that works.
     pub fn new(address: Address, token: Option<BearerToken>) -> Result<Self, ClientError> {
-        install_tls();
+        Self::trusting(address, token, None)
+    }
+
+    /// The same, with authorities that are trusted beside the system's own.
+    ///
+    /// # Errors
+    /// The machine offers no TLS set-up that works.
+    pub fn trusting(
+        address: Address,
+        token: Option<BearerToken>,
+        authorities: Option<&Authorities>,
+    ) -> Result<Self, ClientError> {
+        gk_edge::install_tls();
         let mut builder = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT)
             .user_agent(concat!("gk/", env!("CARGO_PKG_VERSION")));
         if address.is_loopback() {
             builder = builder.no_proxy();
+        }
+        if let Some(authorities) = authorities {
+            builder = authorities.trusted_by(builder);
         }
         let http = builder.build().map_err(|error| ClientError::Setup(error.to_string()))?;
         Ok(Self { http, address, token, trace: |_| (), shown: false })

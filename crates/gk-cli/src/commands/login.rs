@@ -1,6 +1,7 @@
 //! `gk login`.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 
 use gk_shared::secret::{BearerToken, MAX_SECRET_FILE, read_secret_file};
 use gk_shared::wire::token::Me;
@@ -28,16 +29,24 @@ pub(crate) struct Args {
     /// Where to keep the token; without it the keyring, or a file of mode 0600 where none answers
     #[arg(long, value_name = "STORE")]
     store: Option<TokenStore>,
+    /// Certificates of authorities that the control plane's may come from, beside the system's; kept with the context
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 pub(crate) async fn run(app: &App, args: Args) -> Result<Exit, CliError> {
     let address = address(app)?;
     let token = token(app, args.with_token)?;
-    let me = app.client_with(address.clone(), token.clone())?.me().await?;
+    let ca_file = match &args.ca_file {
+        Some(file) => Some(app.env.absolute(file)),
+        None => app.env.path("GK_CA_FILE"),
+    };
+    let me = app.client_with(address.clone(), token.clone(), ca_file.as_deref())?.me().await?;
     let name = context_name(app)?;
     let store = app.contexts()?;
     let kept = keep(app, &store, (&name, &address, &token), args.store)?;
-    store.put(&Context::new(name.clone(), address.clone(), kept), MakeCurrent::Always)?;
+    let context = Context::new(name.clone(), address.clone(), kept).with_ca_file(ca_file);
+    store.put(&context, MakeCurrent::Always)?;
     report(app, &me, &name, &address, kept)
 }
 

@@ -7,6 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use gk_edge::client::Authorities;
 use gk_shared::names::{PackName, TargetName};
 use gk_shared::ttl::Ttl;
 use serde::de::DeserializeOwned;
@@ -97,6 +98,9 @@ pub(crate) struct SystemFile {
     /// The control plane that users of this machine work with.
     #[serde(default)]
     pub(crate) address: Option<String>,
+    /// Authorities that its certificate may come from, beside the system's own.
+    #[serde(default)]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Defaults.
     #[serde(default)]
     pub(crate) defaults: Defaults,
@@ -123,11 +127,27 @@ mod ttl_text {
 
 /// Reads a file of settings; the default where there is none.
 pub(crate) fn read_checked<T: DeserializeOwned + Default>(path: &Path) -> Result<T, ConfigError> {
+    let Some(bytes) = read_bytes(path)? else { return Ok(T::default()) };
+    let invalid = |cause: String| ConfigError::Invalid { path: path.to_owned(), cause };
+    let text = String::from_utf8(bytes).map_err(|_| invalid("not valid text (UTF-8)".to_owned()))?;
+    toml::from_str(&text).map_err(|error| invalid(error.to_string()))
+}
+
+/// Reads certificates of authorities: whoever may change them decides whom `gk` trusts.
+pub(crate) fn read_authorities(path: &Path) -> Result<Authorities, ConfigError> {
+    let missing = || ConfigError::Unreadable { path: path.to_owned(), cause: "there is no such file".to_owned() };
+    let bytes = read_bytes(path)?.ok_or_else(missing)?;
+    Authorities::from_pem(&bytes)
+        .map_err(|error| ConfigError::Invalid { path: path.to_owned(), cause: error.to_string() })
+}
+
+/// Reads a file that others may not change; `None` where there is none.
+fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
     let unreadable =
         |error: std::io::Error| ConfigError::Unreadable { path: path.to_owned(), cause: error.to_string() };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(T::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
     };
     let facts = file.metadata().map_err(unreadable)?;
@@ -136,12 +156,10 @@ pub(crate) fn read_checked<T: DeserializeOwned + Default>(path: &Path) -> Result
     }
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    let invalid = |cause: String| ConfigError::Invalid { path: path.to_owned(), cause };
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(invalid("larger than 1 MiB".to_owned()));
+        return Err(ConfigError::Invalid { path: path.to_owned(), cause: "larger than 1 MiB".to_owned() });
     }
-    let text = String::from_utf8(bytes).map_err(|_| invalid("not valid text (UTF-8)".to_owned()))?;
-    toml::from_str(&text).map_err(|error| invalid(error.to_string()))
+    Ok(Some(bytes))
 }
 
 /// What makes a file of settings one that others speak through.

@@ -12,6 +12,6 @@ mod settings;
 
 pub use files::ConfigError;
 pub(crate) use files::{Defaults, SystemFile, UserFile, find_project};
-pub(crate) use files::{read_checked, write_private};
+pub(crate) use files::{read_authorities, read_checked, write_private};
 pub use paths::{Paths, PathsError};
 pub(crate) use settings::{Setting, Settings, SettingsFlags};

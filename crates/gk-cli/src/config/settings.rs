@@ -58,6 +58,8 @@ pub(crate) struct SettingsFlags {
 pub(crate) struct Settings {
     /// The control plane.
     pub(crate) address: Option<Setting<Address>>,
+    /// Authorities that its certificate may come from, beside the system's own.
+    pub(crate) ca_file: Option<Setting<PathBuf>>,
     /// The context whose token is used: the one that was chosen, if its address is the one that is called.
     pub(crate) context: Option<Setting<Context>>,
     /// Target where none is named.
@@ -116,7 +118,9 @@ impl Settings {
         let target = variable(env, "GK_TARGET")?.or_else(|| sources.default(|file| &file.target));
         let role = variable(env, "GK_ROLE")?.or_else(|| sources.default(|file| &file.role));
         let ttl = variable(env, "GK_TTL")?.or_else(|| sources.default(|file| &file.ttl));
-        Ok(Self { context: for_address(context, address.as_ref(), &sources)?, address, target, role, ttl })
+        let context = for_address(context, address.as_ref(), &sources)?;
+        let ca_file = chosen_ca_file(env, &sources, context.as_ref());
+        Ok(Self { context, address, ca_file, target, role, ttl })
     }
 
     /// Name, value and origin of each setting that is set.
@@ -129,8 +133,11 @@ impl Settings {
         }
         let context =
             self.context.as_ref().map(|found| Setting { value: found.value.name(), origin: found.origin.clone() });
+        let ca_file = self.ca_file.as_ref();
+        let ca_file = ca_file.map(|found| Setting { value: found.value.display(), origin: found.origin.clone() });
         let all = [
             line("address", self.address.as_ref()),
+            line("ca_file", ca_file.as_ref()),
             line("context", context.as_ref()),
             line("target", self.target.as_ref()),
             line("role", self.role.as_ref()),
@@ -203,6 +210,22 @@ fn chosen_address(
         Some(text) => read(text, Origin::File(sources.system.1.clone())),
         None => Ok(None),
     }
+}
+
+/// The variable, the context that is used, else the machine's file.
+fn chosen_ca_file(env: &Env, sources: &Sources, context: Option<&Setting<Context>>) -> Option<Setting<PathBuf>> {
+    if let Some(value) = env.path("GK_CA_FILE") {
+        return Some(Setting { value, origin: Origin::Variable("GK_CA_FILE") });
+    }
+    let of_context = context.and_then(|found| {
+        let origin = Origin::Context(found.value.name().clone());
+        found.value.ca_file().map(|file| Setting { value: file.to_owned(), origin })
+    });
+    let of_system = || {
+        let value = sources.system.0.ca_file.clone()?;
+        Some(Setting { value, origin: Origin::File(sources.system.1.clone()) })
+    };
+    of_context.or_else(of_system)
 }
 
 /// A saved token is sent to its own address alone. Where another one is called, the context that belongs to it serves.

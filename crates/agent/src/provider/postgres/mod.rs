@@ -16,7 +16,7 @@ pub mod scram;
 mod secrets;
 pub(crate) mod sqlstate;
 mod sweep;
-pub mod tls;
+pub use gk_edge::postgres as tls;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -14,16 +14,18 @@ use std::task::{Context, Poll};
 
 use gk_shared::dsn::SslMode;
 use rustls::ClientConfig;
+use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::config::SslMode as Wanted;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+
+use crate::certificate::read_pem;
+use crate::provider;
+use crate::unchecked::{AnyCertificate, config_with};
 
 /// Why a mode cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +41,7 @@ pub enum TlsError {
     RootsUnused,
 }
 
-/// How connections to a target are protected.
+/// How connections to a server are protected.
 #[derive(Clone)]
 pub struct Tls {
     mode: SslMode,
@@ -56,7 +58,7 @@ impl Tls {
     /// Plain text: for a database on this machine.
     #[must_use]
     pub fn off() -> Self {
-        Self { mode: SslMode::Disable, connector: Connector::new(Arc::new(AnyCertificate(provider()))) }
+        Self { mode: SslMode::Disable, connector: Connector::new(Arc::new(AnyCertificate::new())) }
     }
 
     /// As libpq understands the mode; `roots` is a PEM file of authorities, the system's own if `None`.
@@ -74,8 +76,15 @@ impl Tls {
         }
     }
 
+    /// Whether a server is let in only with a certificate for its name from a known authority.
+    #[must_use]
+    pub fn checks_the_server(&self) -> bool {
+        self.mode == SslMode::VerifyFull
+    }
+
     /// The mode in the driver's words.
-    pub(crate) fn wanted(&self) -> Wanted {
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
         match self.mode {
             SslMode::Disable => Wanted::Disable,
             // The driver cannot try plain text first; TLS first is no worse.
@@ -84,13 +93,11 @@ impl Tls {
         }
     }
 
-    pub(crate) fn connector(&self) -> Connector {
+    /// What the driver connects with.
+    #[must_use]
+    pub fn connector(&self) -> Connector {
         self.connector.clone()
     }
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
 }
 
 /// Full verification against these roots, or the system's.
@@ -103,8 +110,8 @@ fn checked_by(roots: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, TlsEr
     };
     let unreadable = |error: String| TlsError::Roots(format!("{}: {error}", path.display()));
     let mut store = RootCertStore::empty();
-    for root in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))? {
-        let root = root.map_err(|error| unreadable(error.to_string()))?;
+    let pem = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    for root in read_pem(&pem).map_err(|error| unreadable(error.to_string()))? {
         store.add(root).map_err(|error| unreadable(error.to_string()))?;
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
@@ -113,55 +120,13 @@ fn checked_by(roots: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, TlsEr
         .map_err(|error| unreadable(error.to_string()))
 }
 
-/// Takes every certificate, as libpq's `prefer` and `require` do; the handshake itself is still checked.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 /// Makes handshakes for the driver.
 #[derive(Clone)]
-pub(crate) struct Connector(Arc<ClientConfig>);
+pub struct Connector(Arc<ClientConfig>);
 
 impl Connector {
     fn new(verifier: Arc<dyn ServerCertVerifier>) -> Self {
-        let config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .expect("ring knows TLS 1.2 and 1.3")
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        Self(Arc::new(config))
+        Self(Arc::new(config_with(verifier)))
     }
 }
 
@@ -171,15 +136,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for C
     type Error = InvalidDnsNameError;
 
     fn make_tls_connect(&mut self, host: &str) -> Result<Handshake, InvalidDnsNameError> {
-        let name = ServerName::try_from(host.to_owned())?;
+        // A socket of this machine has no name, and never gets as far as a handshake.
+        let name = if host.is_empty() { None } else { Some(ServerName::try_from(host.to_owned())?) };
         Ok(Handshake { connector: tokio_rustls::TlsConnector::from(Arc::clone(&self.0)), name })
     }
 }
 
 /// One handshake to be made.
-pub(crate) struct Handshake {
+pub struct Handshake {
     connector: tokio_rustls::TlsConnector,
-    name: ServerName<'static>,
+    name: Option<ServerName<'static>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Handshake {
@@ -188,12 +154,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     type Future = Pin<Box<dyn Future<Output = io::Result<Secured<S>>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        Box::pin(async move { self.connector.connect(self.name, stream).await.map(|stream| Secured(Box::new(stream))) })
+        Box::pin(async move {
+            let name = self.name.ok_or_else(|| io::Error::other("a server without a name cannot be checked"))?;
+            self.connector.connect(name, stream).await.map(|stream| Secured(Box::new(stream)))
+        })
     }
 }
 
 /// A connection under TLS.
-pub(crate) struct Secured<S>(Box<tokio_rustls::client::TlsStream<S>>);
+pub struct Secured<S>(Box<tokio_rustls::client::TlsStream<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Secured<S> {
     fn channel_binding(&self) -> ChannelBinding {
