@@ -79,6 +79,7 @@ CREATE TABLE IF NOT EXISTS gk.fence (
 CREATE INDEX IF NOT EXISTS fence_minted ON gk.fence (ends_at) WHERE state = 'minted';
 CREATE INDEX IF NOT EXISTS fence_ending ON gk.fence (disarmed_at) WHERE state IN ('blocked', 'disarmed', 'stuck');
 CREATE INDEX IF NOT EXISTS fence_live ON gk.fence (pack, pack_version) WHERE state <> 'closed';
+CREATE INDEX IF NOT EXISTS fence_role ON gk.fence (role_oid);
 CREATE INDEX IF NOT EXISTS fence_closed ON gk.fence (closed_at) WHERE state = 'closed';
 
 -- Which deadman watches this database. A row, not an advisory lock: any user may take an advisory lock.

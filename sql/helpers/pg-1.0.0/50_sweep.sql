@@ -38,7 +38,7 @@ BEGIN
   IF n > 0 THEN
     UPDATE gk.fence x SET quiet_since = NULL WHERE x.session = f.session;
     RETURN QUERY SELECT 'killed'::text, format('%s session(s)', n);
-  ELSE
+  ELSIF NOT gk.awaits_standbys(f) THEN
     RETURN QUERY SELECT * FROM gk.reap_row(f) t WHERE t.outcome IN ('dropped', 'stuck', 'elsewhere');
   END IF;
 END
@@ -102,6 +102,10 @@ DECLARE
   v_limit int := least(greatest(coalesce(p_limit, 50), 1), 1000);
   v_begin timestamptz := clock_timestamp();
 BEGIN
+  IF pg_is_in_recovery() THEN
+    RETURN QUERY SELECT * FROM gk.sweep_standby();
+    RETURN;
+  END IF;
   PERFORM gk.tick();
   PERFORM gk.adopt_overdue(v_limit);
   FOR f IN SELECT * FROM gk.due(v_limit) LOOP

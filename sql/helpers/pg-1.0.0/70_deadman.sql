@@ -9,6 +9,12 @@ CREATE OR REPLACE FUNCTION gk.deadman_tick(OUT mine boolean, OUT live boolean, O
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
 BEGIN
   PERFORM pg_stat_clear_snapshot();
+  IF pg_is_in_recovery() THEN
+    mine := NOT gk.is_spare_deadman();
+    IF mine THEN PERFORM FROM gk.sweep(100); END IF;
+    SELECT count(*) > 0, false INTO live, busy FROM gk.fence f WHERE f.state <> 'closed';
+    RETURN;
+  END IF;
   UPDATE gk.watch w SET pid = pg_backend_pid(), beat_at = clock_timestamp()
    WHERE w.pid IS NULL OR w.pid = pg_backend_pid()
       OR clock_timestamp() NOT BETWEEN w.beat_at AND w.beat_at + interval '60 seconds'
@@ -24,8 +30,11 @@ END
 $$;
 
 CREATE OR REPLACE FUNCTION gk.deadman_leave() RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$ UPDATE gk.watch SET pid = NULL WHERE pid = pg_backend_pid() $$;
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT pg_is_in_recovery() THEN UPDATE gk.watch SET pid = NULL WHERE pid = pg_backend_pid(); END IF;
+END
+$$;
 
 -- SECURITY INVOKER on purpose: a SECURITY DEFINER procedure may not COMMIT.
 CREATE OR REPLACE PROCEDURE gk.deadman(p_every interval, p_idle_exit interval)

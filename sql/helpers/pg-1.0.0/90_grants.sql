@@ -9,6 +9,7 @@ GRANT EXECUTE ON FUNCTION
   gk.mint(text, bigint, text, text, text, text, text, interval, timestamptz, int),
   gk.extend(text, bigint, timestamptz, timestamptz),
   gk.disarm(text, bigint), gk.kill(text), gk.reap(text), gk.clean_here(text), gk.sweep(int),
+  gk.cut(text), gk.quiet(text),
   gk.deadman_tick(), gk.deadman_leave()
   TO gk_agent;
 GRANT EXECUTE ON PROCEDURE gk.deadman(interval, interval) TO gk_agent;

@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 pub const HELPERS_VERSION: &str = "pg-1.0.0";
 
 /// The helper files in the order in which they have to run.
-const HELPERS: [(&str, &str); 13] = [
+const HELPERS: [(&str, &str); 14] = [
     ("00_roles.sql", include_str!("../../../../sql/helpers/pg-1.0.0/00_roles.sql")),
     ("10_registry.sql", include_str!("../../../../sql/helpers/pg-1.0.0/10_registry.sql")),
     ("15_common.sql", include_str!("../../../../sql/helpers/pg-1.0.0/15_common.sql")),
@@ -29,6 +29,7 @@ const HELPERS: [(&str, &str); 13] = [
     ("45_drop.sql", include_str!("../../../../sql/helpers/pg-1.0.0/45_drop.sql")),
     ("50_sweep.sql", include_str!("../../../../sql/helpers/pg-1.0.0/50_sweep.sql")),
     ("60_observe.sql", include_str!("../../../../sql/helpers/pg-1.0.0/60_observe.sql")),
+    ("65_standby.sql", include_str!("../../../../sql/helpers/pg-1.0.0/65_standby.sql")),
     ("70_deadman.sql", include_str!("../../../../sql/helpers/pg-1.0.0/70_deadman.sql")),
     ("80_doctor.sql", include_str!("../../../../sql/helpers/pg-1.0.0/80_doctor.sql")),
     ("90_grants.sql", include_str!("../../../../sql/helpers/pg-1.0.0/90_grants.sql")),

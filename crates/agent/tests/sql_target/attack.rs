@@ -209,6 +209,7 @@ async fn the_agents_login_can_do_nothing_but_call_the_helpers(version: Version) 
     let wanted = [
         "clean_here",
         "clock",
+        "cut",
         "deadman",
         "deadman_leave",
         "deadman_tick",
@@ -220,6 +221,7 @@ async fn the_agents_login_can_do_nothing_but_call_the_helpers(version: Version) 
         "mint",
         "observe",
         "packs",
+        "quiet",
         "reap",
         "sweep",
         "version",

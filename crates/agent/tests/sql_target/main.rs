@@ -24,4 +24,5 @@ mod foreign;
 mod lab;
 mod life;
 mod packs;
+mod standby;
 mod sweep;
