@@ -88,6 +88,7 @@ impl Heart {
         let health = join_all(self.targets.values().map(|target| look(target))).await;
         for target in &health {
             self.metrics.reachable(&target.target, target.reachable);
+            self.metrics.endpoints(&target.target, &target.endpoints);
         }
         self.vitals.looked(&health);
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -129,6 +130,7 @@ async fn look(target: &Target) -> TargetHealth {
         helpers_version: None,
         packs: Vec::new(),
         target_time: None,
+        endpoints: target.provider.servers(),
     };
     match looked {
         Ok(seen) => {

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use gk_shared::names::TargetName;
+use gk_shared::wire::agent::EndpointHealth;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -30,10 +31,17 @@ struct TargetLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabels {
+    target: String,
+    endpoint: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FindingLabel {
     kind: &'static str,
 }
 
+type ByEndpoint = Family<EndpointLabels, Gauge<i64, AtomicI64>>;
 type ByTarget = Family<TargetLabel, Gauge<i64, AtomicI64>>;
 
 /// The agent's counters.
@@ -47,6 +55,8 @@ pub struct Metrics {
     roles: ByTarget,
     armed: ByTarget,
     reachable: ByTarget,
+    endpoints: ByEndpoint,
+    behind: ByEndpoint,
     contradictions: Family<FindingLabel, Counter>,
 }
 
@@ -61,6 +71,8 @@ impl Default for Metrics {
             roles: Family::default(),
             armed: Family::default(),
             reachable: Family::default(),
+            endpoints: Family::default(),
+            behind: Family::default(),
             contradictions: Family::default(),
         };
         let registry = &mut metrics.registry;
@@ -71,6 +83,10 @@ impl Default for Metrics {
         registry.register("roles", "Roles of ours on a target at the last look", metrics.roles.clone());
         registry.register("roles_armed", "Roles that can log in at the last look", metrics.armed.clone());
         registry.register("target_reachable", "Whether the last look at a target worked", metrics.reachable.clone());
+        let help = "Whether a server of a target with standbys answers";
+        registry.register("endpoint_reachable", help, metrics.endpoints.clone());
+        let help = "Bytes of the primary's log that a standby has not replayed";
+        registry.register("endpoint_behind_bytes", help, metrics.behind.clone());
         let help = "Checkpoints of the audit log that contradict the one seen before";
         registry.register("audit_contradictions", help, metrics.contradictions.clone());
         metrics
@@ -115,6 +131,16 @@ impl Metrics {
     /// A target answered, or not.
     pub fn reachable(&self, target: &TargetName, reachable: bool) {
         self.reachable.get_or_create(&TargetLabel { target: target.to_string() }).set(reachable.into());
+    }
+
+    /// The servers of a target were looked at.
+    pub fn endpoints(&self, target: &TargetName, seen: &[EndpointHealth]) {
+        for one in seen {
+            let label = EndpointLabels { target: target.to_string(), endpoint: format!("{}:{}", one.host, one.port) };
+            self.endpoints.get_or_create(&label).set(one.error.is_none().into());
+            let behind = i64::try_from(one.behind_bytes.unwrap_or_default()).unwrap_or(i64::MAX);
+            self.behind.get_or_create(&label).set(behind);
+        }
     }
 
     /// A checkpoint of the audit log contradicts the one seen before.

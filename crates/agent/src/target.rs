@@ -110,7 +110,8 @@ impl Target {
             Err(Failure::Busy) => {}
             Ok(_)
             | Err(
-                Failure::Fenced
+                Failure::Unproven
+                | Failure::Fenced
                 | Failure::PastLease
                 | Failure::PackRefused
                 | Failure::ForeignRole

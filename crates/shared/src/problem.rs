@@ -91,6 +91,7 @@ error_codes! {
     NoAgent = "no_agent", 503, Unavailable, true, "No agent serves this target at the moment.", "Start an agent for it; `gk agent list` shows who was seen last.";
     TargetUnreachable = "target_unreachable", 503, Unavailable, true, "The agent cannot reach the target database.", "Check the database and the agent's settings: `gk-agent doctor`.";
     TargetBusy = "target_busy", 503, Unavailable, true, "The target database has no connection or lock to spare.", "Repeat in a moment; raise max_connections if it recurs.";
+    EndUnproven = "end_unproven", 503, Unavailable, true, "The login is off, but a server of the target does not answer or has not replayed that yet, so the end is not proven.", "Bring the server that the message names back, or take it out of the agent's `standbys` if it is gone for good; it is tried again until then.";
     PackRefused = "pack_refused", 422, Failure, false, "The target refuses the role pack: not registered there, another digest, or it reaches a privileged role.", "Run `gk-agent doctor`: it prints the SQL that mends it.";
     HelpersMissing = "helpers_missing", 422, Failure, false, "The target has no Gatekeeper helpers, or another version of them.", "Install them: `gk-agent bootstrap --print | psql ...`.";
     ForeignRole = "foreign_role", 409, Failure, false, "A role of that name exists on the target and was not made by Gatekeeper; it was left alone.", "Look at the role; rename or drop it by hand if it is yours.";

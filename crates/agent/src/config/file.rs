@@ -14,7 +14,7 @@ use toml::de::DeTable;
 use super::fault::Faults;
 use super::safe_file::{FileFault, read_authorities, read_config, read_password, read_token};
 use super::table::{Document, Table};
-use super::{PlaneUrl, PlaneUrlError, TargetConfig, TokenSource};
+use super::{Endpoint, PlaneUrl, PlaneUrlError, TargetConfig, TokenSource};
 use crate::provider::postgres::scram;
 use crate::provider::postgres::tls::Tls;
 
@@ -24,6 +24,7 @@ const TARGET_KEYS: &[&str] = &[
     "name",
     "host",
     "port",
+    "standbys",
     "database",
     "user",
     "password_file",
@@ -134,6 +135,7 @@ fn target(mut table: Table<'_, '_>, faults: &mut Faults) -> Option<TargetConfig>
     let name = table.parsed::<TargetName>("name", faults).map(|found| found.value);
     let host = table.text("host", faults).map_or("127.0.0.1".to_owned(), |found| found.value);
     let port = port(&mut table, "port", faults).unwrap_or(5432);
+    let standbys = standbys(&mut table, &Endpoint { host: host.clone(), port }, faults);
     let database = table.text("database", faults).map(|found| found.value);
     let user = table.text("user", faults).map_or("gk_agent".to_owned(), |found| found.value);
     let password = password(&mut table, faults);
@@ -148,6 +150,7 @@ fn target(mut table: Table<'_, '_>, faults: &mut Faults) -> Option<TargetConfig>
         name: name?,
         host,
         port,
+        standbys,
         database: database?,
         user,
         password,
@@ -157,6 +160,28 @@ fn target(mut table: Table<'_, '_>, faults: &mut Faults) -> Option<TargetConfig>
         advertise_sslmode,
         scram_iterations,
     })
+}
+
+const STANDBY_KEYS: &[&str] = &["host", "port"];
+
+/// The other servers of a target, each once.
+fn standbys(table: &mut Table<'_, '_>, first: &Endpoint, faults: &mut Faults) -> Vec<Endpoint> {
+    let mut found: Vec<Endpoint> = Vec::new();
+    for mut one in table.tables("standbys", "target.standbys.", faults) {
+        one.require("host", "every standby needs the host where it is", faults);
+        let place = one.here("host");
+        let host = one.text("host", faults).map(|found| found.value);
+        let port = port(&mut one, "port", faults).unwrap_or(5432);
+        one.finish(STANDBY_KEYS, faults);
+        let Some(host) = host else { continue };
+        let server = Endpoint { host, port };
+        if server == *first || found.contains(&server) {
+            faults.add(ErrorCode::ConfigInvalid, place, format!("{server} is named twice for this target"));
+        } else {
+            found.push(server);
+        }
+    }
+    found
 }
 
 fn port(table: &mut Table<'_, '_>, key: &str, faults: &mut Faults) -> Option<u16> {

@@ -91,6 +91,8 @@ pub struct TargetConfig {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// Its other servers: standbys, which may take its place.
+    pub standbys: Vec<Endpoint>,
     /// The database in it.
     pub database: String,
     /// The agent's login there.
@@ -117,6 +119,7 @@ impl TargetConfig {
             name,
             host: host.to_owned(),
             port,
+            standbys: Vec::new(),
             database: database.to_owned(),
             user: "gk_agent".to_owned(),
             password,
@@ -126,6 +129,29 @@ impl TargetConfig {
             advertise_sslmode: None,
             scram_iterations: scram::DEFAULT_ITERATIONS,
         }
+    }
+}
+
+impl TargetConfig {
+    /// All servers of it, the one that stands first in the configuration first. Which of them is the primary, they say.
+    pub fn endpoints(&self) -> impl Iterator<Item = Endpoint> + '_ {
+        let first = Endpoint { host: self.host.clone(), port: self.port };
+        std::iter::once(first).chain(self.standbys.iter().cloned())
+    }
+}
+
+/// Where one server of a target is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A host name, an address, or a socket directory.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.host, self.port)
     }
 }
 

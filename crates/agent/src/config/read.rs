@@ -110,6 +110,7 @@ fn target(env: &Environment, faults: &mut Faults) -> Option<TargetConfig> {
         advertise_sslmode: None,
         host,
         port,
+        standbys: Vec::new(),
         database,
         user,
         password,
@@ -270,6 +271,30 @@ mod tests {
         }
         assert!(told.iter().any(|fault| fault.contains("[unsafe_config]")), "{told:#?}");
         assert!(!format!("{told:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn standbys_are_named_each_once_with_a_host() {
+        let files = Files::new();
+        let head = "token_file = \"token\"\n[[target]]\nname = \"a\"\ndatabase = \"app\"\nhost = \"db1\"\n";
+        let text = format!("{head}standbys = [{{ host = \"db2\" }}, {{ host = \"db3\", port = 5433 }}]\n");
+        let path = files.write("agent.toml", &text, 0o600);
+        let config = load(Some(&path), &Environment::default()).expect("a configuration");
+        let places: Vec<String> = config.targets[0].endpoints().map(|place| place.to_string()).collect();
+        assert_eq!(places, ["db1:5432", "db2:5432", "db3:5433"]);
+        for (standbys, told) in [
+            ("standbys = [{ port = 1 }]", "target.standbys.host: every standby needs the host"),
+            ("standbys = [{ host = \"db1\" }]", "db1:5432 is named twice"),
+            ("standbys = [{ host = \"b\" }, { host = \"b\" }]", "b:5432 is named twice"),
+            (
+                "standbys = [{ host = \"b\", user = \"x\" }]",
+                "target.standbys.user: is not a setting; there are: host, port",
+            ),
+            ("standbys = [\"b\"]", "write it as [[standbys]]"),
+        ] {
+            let faults = files.faults(&format!("{head}{standbys}\n"));
+            assert!(faults.iter().any(|fault| fault.contains(told)), "{told} is not in {faults:?}");
+        }
     }
 
     #[test]

@@ -49,6 +49,11 @@ impl<'d, 'a> Table<'d, 'a> {
         self.document.place(at, &format!("{}{key}", self.prefix))
     }
 
+    /// Where the table begins, for a fault of `key` in it.
+    pub(super) fn here(&self, key: &str) -> String {
+        self.place(self.at, key)
+    }
+
     fn take(&mut self, key: &str) -> Option<Spanned<DeValue<'a>>> {
         self.values.remove(key)
     }
@@ -56,7 +61,7 @@ impl<'d, 'a> Table<'d, 'a> {
     /// Refuses a table without this key.
     pub(super) fn require(&self, key: &str, why: &str, faults: &mut Faults) {
         if !self.values.contains_key(key) {
-            faults.add(ErrorCode::ConfigInvalid, self.place(self.at, key), why);
+            faults.add(ErrorCode::ConfigInvalid, self.here(key), why);
         }
     }
 

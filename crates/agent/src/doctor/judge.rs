@@ -1,7 +1,7 @@
 //! What the doctor makes of what it saw. Pure.
 
 use gk_shared::names::TargetName;
-use gk_shared::wire::agent::TargetPack;
+use gk_shared::wire::agent::{EndpointHealth, EndpointRole, TargetPack};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Check, Verdict, now};
@@ -24,6 +24,7 @@ pub(super) fn unreachable(target: &TargetConfig, error: &ProviderError) -> Check
         Failure::HelpersMissing => BOOTSTRAP.to_owned(),
         Failure::Unreachable
         | Failure::Busy
+        | Failure::Unproven
         | Failure::Fenced
         | Failure::PastLease
         | Failure::PackRefused
@@ -82,9 +83,56 @@ pub(super) fn skew(target: &str, theirs: Timestamp, ours: Timestamp) -> Check {
     Check::finding(target, "clock_skew", text, mend)
 }
 
+/// The servers of a target that has several: each has to answer, and one of them to take writes.
+pub(super) fn servers(target: &str, seen: &[EndpointHealth], checks: &mut Vec<Check>) {
+    if seen.is_empty() {
+        return;
+    }
+    checks.extend(seen.iter().map(|server| self::server(target, server)));
+    let primaries: Vec<String> = seen.iter().filter(|one| one.role == EndpointRole::Primary).map(place).collect();
+    checks.push(match primaries.as_slice() {
+        [one] => Check::well(target, "primary", format!("{one} takes writes")),
+        [] => {
+            let mend = "promote one of them, or name the one that was promoted in the agent's file";
+            Check::finding(target, "primary", "no server of it takes writes: nothing can be made or disarmed", mend)
+        }
+        several => {
+            let text = format!("{} all take writes; sessions are ended on each of them", several.join(" and "));
+            let mend = "shut down the one that was replaced, or make a standby of it";
+            Check::finding(target, "primary", text, mend)
+        }
+    });
+}
+
+fn place(server: &EndpointHealth) -> String {
+    format!("{}:{}", server.host, server.port)
+}
+
+fn server(target: &str, server: &EndpointHealth) -> Check {
+    let place = place(server);
+    match (&server.error, server.behind_bytes) {
+        (Some(error), _) => Check::finding(
+            target,
+            "endpoint",
+            format!("{place} does not answer ({error}): no end of a session is proven meanwhile"),
+            "bring it back, or take it out of `standbys` if it is gone for good",
+        ),
+        (None, Some(behind)) => {
+            let text = format!("{place} is a {}, {behind} bytes behind", server.role.as_str());
+            Check::well(target, "endpoint", text)
+        }
+        (None, None) => Check::well(target, "endpoint", format!("{place} is a {}", server.role.as_str())),
+    }
+}
+
 /// What the helpers say of the target. Some of it would be better otherwise, and sessions are sound all the same.
-pub(super) fn helpers_say(target: &str, found: Check) -> Check {
-    let advised = found.verdict == Verdict::Fix && ADVISED.contains(&found.name.as_str());
+///
+/// With standbys `signal` is not among that: a standby that is behind does not know yet that `gk_owner` may end the
+/// sessions of a role that was just disarmed.
+pub(super) fn helpers_say(config: &TargetConfig, found: Check) -> Check {
+    let target = config.name.as_str();
+    let needed = found.name == "signal" && !config.standbys.is_empty();
+    let advised = found.verdict == Verdict::Fix && ADVISED.contains(&found.name.as_str()) && !needed;
     let verdict = if advised { Verdict::Advice } else { found.verdict };
     Check { subject: target.to_owned(), verdict, ..found }
 }
@@ -150,6 +198,7 @@ fn served(config: &AgentConfig, sight: &Sight) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Endpoint;
 
     fn there(ours: &RolePack) -> TargetPack {
         let (name, version, digest) = (ours.name.to_owned(), ours.version.to_owned(), ours.digest.clone());
@@ -178,6 +227,29 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_does_not_answer_and_two_or_no_primaries_are_findings() {
+        let server = |port, role, error: Option<&str>| EndpointHealth {
+            host: "db".to_owned(),
+            port,
+            role,
+            written: false,
+            behind_bytes: None,
+            error: error.map(str::to_owned),
+            unreachable_seconds: None,
+        };
+        let judged = |seen: &[EndpointHealth]| {
+            let mut checks = Vec::new();
+            servers("t", seen, &mut checks);
+            checks.iter().filter(|check| !check.is_well()).map(|check| check.name.clone()).collect::<Vec<_>>()
+        };
+        let (primary, standby) = (server(1, EndpointRole::Primary, None), server(2, EndpointRole::Standby, None));
+        assert!(judged(&[]).is_empty() && judged(&[primary.clone(), standby.clone()]).is_empty());
+        assert_eq!(judged(&[primary.clone(), server(2, EndpointRole::Unknown, Some("gone"))]), ["endpoint"]);
+        assert_eq!(judged(&[primary.clone(), primary]), ["primary"]);
+        assert_eq!(judged(&[standby.clone(), standby]), ["primary"]);
+    }
+
+    #[test]
     fn other_helpers_are_mended_by_a_bootstrap() {
         assert!(helpers("t", HELPERS_VERSION).is_well());
         assert!(helpers("t", "pg-9.9.9").mend.contains("bootstrap --print"));
@@ -185,9 +257,14 @@ mod tests {
 
     #[test]
     fn what_a_dba_may_leave_as_it_is_is_advice_and_a_hole_is_not() {
+        let alone = TargetConfig::new("t".parse().expect("a name"), "db", 1, "app", None);
+        let standbys = vec![Endpoint { host: "db2".to_owned(), port: 1 }];
+        let pair = TargetConfig { standbys, ..alone.clone() };
+        let missing = Check::finding("", "signal", "seen", "mend");
+        assert_eq!(helpers_say(&pair, missing).verdict, Verdict::Fix, "a standby that is behind needs it");
         let said = |name: &str, ok: bool| {
             let found = if ok { Check::well("", name, "") } else { Check::finding("", name, "seen", "mend") };
-            helpers_say("t", found).verdict
+            helpers_say(&alone, found).verdict
         };
         assert_eq!(said("public_connect", false), Verdict::Advice);
         assert_eq!(said("signal", false), Verdict::Advice);

@@ -74,6 +74,7 @@ pub async fn examine(config: &AgentConfig) -> Result<Vec<Check>, ApiError> {
 async fn examine_target(config: &TargetConfig, checks: &mut Vec<Check>) {
     let name = config.name.as_str();
     let target = PostgresTarget::to_look_at(config.clone());
+    judge::servers(name, &target.servers_now().await, checks);
     let seen = match target.look().await {
         Ok(seen) => seen,
         Err(error) => return checks.push(judge::unreachable(config, &error)),
@@ -85,7 +86,7 @@ async fn examine_target(config: &TargetConfig, checks: &mut Vec<Check>) {
     checks.push(judge::skew(name, seen.at, now()));
     checks.push(judge::iterations(config, target.refused_iterations().await));
     match target.doctor().await {
-        Ok(rows) => checks.extend(rows.into_iter().map(|row| judge::helpers_say(name, row))),
+        Ok(rows) => checks.extend(rows.into_iter().map(|row| judge::helpers_say(config, row))),
         Err(error) => checks.push(Check::finding(name, "doctor", error.to_string(), judge::BOOTSTRAP)),
     }
 }

@@ -13,6 +13,8 @@ pub enum Failure {
     Unreachable,
     /// Locks, connections or memory are short at the moment.
     Busy,
+    /// The session is ended where it is written, and another server of the target has not shown it yet.
+    Unproven,
     /// The target has seen a higher generation, or the session's end: the job is old.
     Fenced,
     /// The lease was over before the act came into force.
@@ -45,7 +47,7 @@ impl Failure {
     #[must_use]
     pub const fn passes(self) -> bool {
         match self {
-            Self::Unreachable | Self::Busy => true,
+            Self::Unreachable | Self::Busy | Self::Unproven => true,
             Self::Fenced
             | Self::PastLease
             | Self::PackRefused
@@ -63,6 +65,7 @@ impl Failure {
         match self {
             Self::Unreachable => Some(ErrorCode::TargetUnreachable),
             Self::Busy => Some(ErrorCode::TargetBusy),
+            Self::Unproven => Some(ErrorCode::EndUnproven),
             Self::Fenced | Self::PastLease => None,
             Self::PackRefused => Some(ErrorCode::PackRefused),
             Self::ForeignRole => Some(ErrorCode::ForeignRole),

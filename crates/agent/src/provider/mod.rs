@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use gk_shared::ids::SessionId;
 use gk_shared::names::{PackName, RoleName};
 use gk_shared::secret::SecretDsn;
-use gk_shared::wire::agent::{ObservedRole, TargetPack};
+use gk_shared::wire::agent::{EndpointHealth, ObservedRole, TargetPack};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,10 @@ pub trait DatabaseProvider: Send + Sync {
     fn observe(&self) -> Work<'_, Observed>;
     /// What an operator should know of the target.
     fn health(&self) -> Work<'_, Health>;
+    /// Its servers as they were last seen; none are named where there is only one.
+    fn servers(&self) -> Vec<EndpointHealth> {
+        Vec::new()
+    }
     /// Keeps up whatever goes on ending sessions when this process has died; returns when `stop` is cancelled.
     fn guard(&self, stop: CancellationToken) -> BoxFuture<'_, ()>;
     /// The target's clock as it was last seen, carried on by our own monotonic one.
@@ -187,6 +191,8 @@ pub struct Observed {
     pub clock_jump: jiff::SignedDuration,
     /// The roles.
     pub roles: Vec<ObservedRole>,
+    /// The target has one server: what is gone there is gone. With more, only an end that looked at all of them says so.
+    pub alone: bool,
 }
 
 /// A target as it is.

@@ -11,6 +11,7 @@ mod timers;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gk_shared::ids::SessionId;
 use gk_shared::wire::agent::ObservedRole;
 use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
@@ -86,9 +87,20 @@ impl Reconciler {
         Ok(())
     }
 
+    /// What ended by itself and is over with that. On a target with standbys nothing is, before an end has looked there:
+    /// the control plane asks for one when the session's time is up.
+    fn dropped(&self, observed: &Observed) -> Vec<SessionId> {
+        let dropped = self.target.unreported();
+        if observed.alone {
+            return dropped;
+        }
+        self.target.told(&dropped);
+        Vec::new()
+    }
+
     /// Tells the control plane what a look saw that began then, and does what it answers. Its silence stops nothing.
     async fn tell(&self, observed: &Observed, began: Instant) {
-        let dropped = self.target.unreported();
+        let dropped = self.dropped(observed);
         for page in report::pages(&self.target.name, observed, &dropped) {
             if is_stale(began, Instant::now()) {
                 tracing::warn!(target_name = %self.target.name, "the look took too long to be told; looking again");

@@ -65,7 +65,7 @@ mod tests {
             }
         };
         let roles = (0..count).map(role).collect();
-        Observed { at: jiff::Timestamp::UNIX_EPOCH, clock_jump: jiff::SignedDuration::from_secs(3), roles }
+        Observed { at: jiff::Timestamp::UNIX_EPOCH, clock_jump: jiff::SignedDuration::from_secs(3), roles, alone: true }
     }
     fn target() -> TargetName {
         "pg-local".parse().expect("a name")

@@ -24,4 +24,5 @@ mod lanes;
 mod life;
 mod plane;
 mod program;
+mod standbys;
 mod tls;

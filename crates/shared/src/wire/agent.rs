@@ -119,6 +119,56 @@ pub struct TargetHealth {
     /// Target's clock at the last look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_time: Option<Timestamp>,
+    /// Its servers, where it has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointHealth>,
+}
+
+/// One server of a target, as its agent last saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointHealth {
+    /// Where the agent finds it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What it is.
+    pub role: EndpointRole,
+    /// Whether it is the one that roles are written to.
+    pub written: bool,
+    /// How many bytes of the primary's log it has not replayed yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind_bytes: Option<u64>,
+    /// Why it cannot be looked at. No session that ends meanwhile is called over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// For how long that has been so, in seconds, when it was reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_seconds: Option<u64>,
+}
+
+/// What a server of a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointRole {
+    /// It takes writes.
+    Primary,
+    /// It replays what another writes.
+    Standby,
+    /// It does not answer, or was not asked yet.
+    Unknown,
+}
+
+impl EndpointRole {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// A role pack as it is registered on a target.

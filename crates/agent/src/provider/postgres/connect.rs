@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use tokio_postgres::Client;
+use tokio_postgres::config::TargetSessionAttrs;
 
-use crate::config::TargetConfig;
+use crate::config::{Endpoint, TargetConfig};
 use crate::provider::error::{Failure, ProviderError};
 
 /// How long opening a connection may take.
@@ -19,6 +20,8 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 const WORK_CONNECTIONS: usize = 4;
 /// Connections that only ends, sweeps and looks use, so that they never wait behind mints.
 const URGENT_CONNECTIONS: usize = 2;
+/// Connections to a server while another is written to.
+const SIDE_CONNECTIONS: usize = 2;
 
 const SETTINGS: &str = "-c synchronous_commit=on -c statement_timeout=10000 -c lock_timeout=3000 \
                         -c idle_in_transaction_session_timeout=10000 -c client_min_messages=warning -c datestyle=ISO";
@@ -42,23 +45,33 @@ pub(super) enum Purpose {
     Deadman,
 }
 
-/// The pools of one target.
-#[derive(Debug, Clone)]
+/// The pools of one server of a target.
+#[derive(Debug)]
 pub(super) struct Pools {
     /// For making sessions.
     pub(super) work: Pool,
     /// For ending them and for looking.
     pub(super) urgent: Pool,
+    /// For looking, and for cutting where nothing is written.
+    pub(super) side: Pool,
 }
 
-impl Pools {
-    pub(super) fn new(target: &TargetConfig, purpose: Purpose) -> Self {
-        Self { work: pool(target, WORK_CONNECTIONS, purpose), urgent: pool(target, URGENT_CONNECTIONS, purpose) }
+/// The pools of a server of `target`. If it has several, those that write take only one that is written to: a server that
+/// has become a standby meanwhile is found out before anything is asked of it.
+pub(super) fn pools(target: &TargetConfig, place: &Endpoint, (purpose, several): (Purpose, bool)) -> Pools {
+    let any = settings(target, place, &target.database, purpose);
+    let mut writing = any.clone();
+    if several && purpose == Purpose::Helpers {
+        writing.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
+    Pools {
+        work: pool(target, writing.clone(), WORK_CONNECTIONS),
+        urgent: pool(target, writing, URGENT_CONNECTIONS),
+        side: pool(target, any, SIDE_CONNECTIONS),
     }
 }
 
-fn pool(target: &TargetConfig, size: usize, purpose: Purpose) -> Pool {
-    let config = settings(target, &target.database, purpose);
+fn pool(target: &TargetConfig, config: tokio_postgres::Config, size: usize) -> Pool {
     let manager =
         Manager::from_config(config, target.tls.connector(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)
@@ -71,8 +84,8 @@ fn pool(target: &TargetConfig, size: usize, purpose: Purpose) -> Pool {
         .expect("a runtime is named, which is all that building a pool asks for")
 }
 
-/// The driver's settings for a connection to `database` on this target.
-fn settings(target: &TargetConfig, database: &str, purpose: Purpose) -> tokio_postgres::Config {
+/// The driver's settings for a connection to `database` on this server of a target.
+fn settings(target: &TargetConfig, place: &Endpoint, database: &str, purpose: Purpose) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();
     let options = match purpose {
         Purpose::Helpers => SETTINGS,
@@ -80,11 +93,11 @@ fn settings(target: &TargetConfig, database: &str, purpose: Purpose) -> tokio_po
         Purpose::Deadman => DEADMAN_SETTINGS,
     };
     config
-        .host(&target.host)
-        .port(target.port)
+        .host(&place.host)
+        .port(place.port)
         .dbname(database)
         .user(&target.user)
-        .application_name("gk-agent")
+        .application_name(purpose.name())
         .options(options)
         .ssl_mode(target.tls.wanted())
         .connect_timeout(CONNECT_TIMEOUT)
@@ -99,9 +112,23 @@ fn settings(target: &TargetConfig, database: &str, purpose: Purpose) -> tokio_po
     config
 }
 
+impl Purpose {
+    /// What the server's activity view shows. On a standby a deadman is known by it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Helpers | Self::Look => "gk-agent",
+            Self::Deadman => "gk-deadman",
+        }
+    }
+}
+
 /// Opens one connection outside the pools; it closes when the client is dropped.
-pub(super) async fn open(target: &TargetConfig, database: &str, purpose: Purpose) -> Result<Client, ProviderError> {
-    let config = settings(target, database, purpose);
+pub(super) async fn open(
+    target: &TargetConfig,
+    place: &Endpoint,
+    (database, purpose): (&str, Purpose),
+) -> Result<Client, ProviderError> {
+    let config = settings(target, place, database, purpose);
     let opened = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(target.tls.connector())).await;
     let (client, connection) =
         opened.map_err(|_| ProviderError::new(Failure::Unreachable, "no connection within 5 s"))??;

@@ -16,7 +16,8 @@ pub(super) async fn clean_elsewhere(
     detail: &str,
 ) -> Result<(), ProviderError> {
     for database in databases_in(detail) {
-        let client = open(&target.config, &database, Purpose::Helpers).await?;
+        let client =
+            open(&target.config, target.pools.servers.written().place(), (&database, Purpose::Helpers)).await?;
         let cleaned: bool = one(query(&client, CLEAN, &[(&session.to_string(), Type::TEXT)]).await?)?.try_get(0)?;
         if !cleaned {
             return Err(ProviderError::new(Failure::Busy, format!("it is connected to {database}")));

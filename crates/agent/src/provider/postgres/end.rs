@@ -2,17 +2,20 @@
 //!
 //! Always holds: disarm is committed before anything else is tried, because NOLOGIN stops nobody until then; the calls
 //! are sent together, each a transaction of its own, so the usual end costs two round trips and the target's settle
-//! time; no connection is held while waiting.
+//! time; no connection is held while waiting; and where a target has several servers, the role is dropped only after all
+//! of them have shown that nobody is left.
 
 use std::time::{Duration, Instant};
 
+use deadpool_postgres::Object;
 use futures_util::future::{join, join4};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{PgLsn, Type};
 use tokio_postgres::{Client, Row};
 
 use super::elsewhere::clean_elsewhere;
+use super::endpoints::Server;
 use super::retry::{Budget, retrying};
-use super::{PostgresTarget, name_session, not_about_packs, one, query};
+use super::{PostgresTarget, name_session, not_about_packs, one, others, query};
 use crate::provider::error::{Failure, ProviderError};
 use crate::provider::{Act, EndRequest, Ended};
 
@@ -29,12 +32,16 @@ const LONGEST_LOOK: Duration = Duration::from_millis(100);
 const DISARM: &str = "-- provider::end disarm\nSELECT gk.disarm($1, $2)";
 const KILL: &str = "-- provider::end kill\nSELECT gk.kill($1)";
 const REAP: &str = "-- provider::end reap\nSELECT outcome, detail FROM gk.reap($1)";
+const QUIET: &str = "-- provider::end quiet\nSELECT outcome, detail FROM gk.quiet($1)";
+const POSITION: &str = "-- provider::end position\nSELECT pg_current_wal_flush_lsn()";
 
 /// What the target says of a role that is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reaped {
     /// It is gone.
     Dropped,
+    /// Nobody was connected twice; it may be dropped.
+    Quiet,
     /// Connections of it are still there.
     Busy(String),
     /// The second look is not due yet.
@@ -55,30 +62,85 @@ enum Disarmed {
     Locked,
 }
 
+/// Where it is ended: on the server that is written to, whichever that is by now, or on one that only believes it is.
+#[derive(Debug, Clone, Copy)]
+enum Site<'a> {
+    Written(&'a PostgresTarget),
+    Other(&'a Server),
+}
+
+impl Site<'_> {
+    async fn client(self) -> Result<Object, ProviderError> {
+        match self {
+            Self::Written(target) => target.pools.urgent.get().await,
+            Self::Other(server) => server.side().await,
+        }
+    }
+}
+
 pub(super) async fn end(target: &PostgresTarget, request: &EndRequest) -> Result<Ended, ProviderError> {
     let act = &request.act;
+    let done = match target.pools.servers.are_several() {
+        false => end_at((target, Site::Written(target)), act).await,
+        true => end_everywhere(target, act).await,
+    };
+    done.map_err(not_about_packs)
+}
+
+/// The whole end on a server that takes writes although another is the primary.
+pub(super) async fn end_on(target: &PostgresTarget, server: &Server, act: &Act) -> Result<(), ProviderError> {
+    match end_at((target, Site::Other(server)), act).await? {
+        Ended::Dropped => Ok(()),
+        Ended::Blocked(detail) => Err(ProviderError::new(Failure::Busy, format!("it is cut off there, but {detail}"))),
+    }
+}
+
+async fn end_at((target, site): (&PostgresTarget, Site<'_>), act: &Act) -> Result<Ended, ProviderError> {
+    match begin(site, act, REAP).await? {
+        None => Ok(Ended::Dropped),
+        Some(first) => finish((target, site), act, REAP, first).await,
+    }
+}
+
+/// The cut comes first everywhere; the drop comes last, when every server has shown that nobody is left.
+async fn end_everywhere(target: &PostgresTarget, act: &Act) -> Result<Ended, ProviderError> {
+    let site = Site::Written(target);
+    let begun = begin(site, act, QUIET).await?;
+    let row = one(query(&*site.client().await?, POSITION, &[]).await?)?;
+    let since: PgLsn = row.try_get(0)?;
+    let Some(first) = begun else {
+        return others::prove(target, act, since).await.map(|()| Ended::Dropped);
+    };
+    let (here, there) = join(finish((target, site), act, QUIET, first), others::prove(target, act, since)).await;
+    here?;
+    there?;
+    let first = kill_and_look(site, act, REAP).await?;
+    finish((target, site), act, REAP, first).await
+}
+
+/// Until the login is off; nothing is given if there is none (any more).
+async fn begin(site: Site<'_>, act: &Act, step: &str) -> Result<Option<Reaped>, ProviderError> {
     let begun = Instant::now();
-    let reaped = loop {
+    loop {
         let budget = Budget { time: PATIENCE, deadline: act.deadline.clone() };
-        match retrying(budget, || disarm(target, act)).await.map_err(not_about_packs)? {
-            Disarmed::Gone => return Ok(Ended::Dropped),
-            Disarmed::Yes(reaped) => break reaped,
-            Disarmed::Locked if begun.elapsed() > STUBBORN / 4 => return Err(locked(target, act).await),
+        match retrying(budget, || disarm(site, act, step)).await? {
+            Disarmed::Gone => return Ok(None),
+            Disarmed::Yes(reaped) => return Ok(Some(reaped)),
+            Disarmed::Locked if begun.elapsed() > STUBBORN / 4 => return Err(locked(site, act).await),
             Disarmed::Locked => tokio::time::sleep(LONGEST_LOOK).await,
         }
-    };
-    finish(target, act, reaped).await.map_err(not_about_packs)
+    }
 }
 
 /// Disarm, kill and a first look in one round trip.
-async fn disarm(target: &PostgresTarget, act: &Act) -> Result<Disarmed, ProviderError> {
-    let client = target.pools.urgent.get().await?;
+async fn disarm(site: Site<'_>, act: &Act, step: &str) -> Result<Disarmed, ProviderError> {
+    let client = site.client().await?;
     let session = act.session.to_string();
     let (named, disarmed, killed, reaped) = join4(
         name_session(&client, &act.correlation),
         query(&client, DISARM, &[(&session, Type::TEXT), (&act.generation, Type::INT8)]),
         query(&client, KILL, &[(&session, Type::TEXT)]),
-        query(&client, REAP, &[(&session, Type::TEXT)]),
+        query(&client, step, &[(&session, Type::TEXT)]),
     )
     .await;
     // In this order: what kill and reap said counts only if the login is off.
@@ -93,11 +155,11 @@ async fn disarm(target: &PostgresTarget, act: &Act) -> Result<Disarmed, Provider
 }
 
 /// Kill and look once more, in one round trip.
-async fn kill_and_reap(target: &PostgresTarget, act: &Act) -> Result<Reaped, ProviderError> {
-    let client = target.pools.urgent.get().await?;
+async fn kill_and_look(site: Site<'_>, act: &Act, step: &str) -> Result<Reaped, ProviderError> {
+    let client = site.client().await?;
     let session = act.session.to_string();
     let (killed, reaped) =
-        join(query(&client, KILL, &[(&session, Type::TEXT)]), query(&client, REAP, &[(&session, Type::TEXT)])).await;
+        join(query(&client, KILL, &[(&session, Type::TEXT)]), query(&client, step, &[(&session, Type::TEXT)])).await;
     both(killed, reaped)
 }
 
@@ -119,6 +181,7 @@ fn read_reap(row: &Row) -> Result<Reaped, ProviderError> {
     let (outcome, detail): (String, String) = (row.try_get("outcome")?, row.try_get("detail")?);
     match outcome.as_str() {
         "dropped" => Ok(Reaped::Dropped),
+        "quiet" => Ok(Reaped::Quiet),
         "busy" => Ok(Reaped::Busy(detail)),
         "settling" => Ok(Reaped::Settling),
         "elsewhere" => Ok(Reaped::Elsewhere(detail)),
@@ -127,14 +190,19 @@ fn read_reap(row: &Row) -> Result<Reaped, ProviderError> {
     }
 }
 
-/// From the first look to the last.
-async fn finish(target: &PostgresTarget, act: &Act, first: Reaped) -> Result<Ended, ProviderError> {
+/// From the first look to the last, which drops it or, if that is not asked for yet, finds it quiet.
+async fn finish(
+    (target, site): (&PostgresTarget, Site<'_>),
+    act: &Act,
+    step: &str,
+    first: Reaped,
+) -> Result<Ended, ProviderError> {
     let begun = Instant::now();
     let (mut pause, mut settled, mut cleaned) = (FIRST_LOOK, false, false);
     let mut reaped = first;
     loop {
         let wait = match reaped {
-            Reaped::Dropped => return Ok(Ended::Dropped),
+            Reaped::Dropped | Reaped::Quiet => return Ok(Ended::Dropped),
             Reaped::Stuck(detail) => return Ok(Ended::Blocked(detail)),
             Reaped::Elsewhere(detail) if cleaned => return Ok(Ended::Blocked(detail)),
             Reaped::Elsewhere(detail) => {
@@ -160,16 +228,16 @@ async fn finish(target: &PostgresTarget, act: &Act, first: Reaped) -> Result<End
         };
         tokio::time::sleep(wait).await;
         let budget = Budget { time: PATIENCE, deadline: act.deadline.clone() };
-        reaped = retrying(budget, || kill_and_reap(target, act)).await?;
+        reaped = retrying(budget, || kill_and_look(site, act, step)).await?;
     }
 }
 
 /// The error for a role whose own row its user keeps locked: no rights and no connections, but a login until its end.
-async fn locked(target: &PostgresTarget, act: &Act) -> ProviderError {
+async fn locked(site: Site<'_>, act: &Act) -> ProviderError {
     let sql = "-- provider::end locked\nSELECT detail FROM gk.observe() WHERE session = $1";
     let session = act.session.to_string();
     let told = async {
-        let client = target.pools.urgent.get().await?;
+        let client = site.client().await?;
         let row = one(query(&client, sql, &[(&session, Type::TEXT)]).await?)?;
         Ok::<Option<String>, ProviderError>(row.try_get(0)?)
     };

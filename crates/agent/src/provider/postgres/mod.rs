@@ -4,12 +4,14 @@ mod connect;
 mod doctor;
 mod elsewhere;
 mod end;
+mod endpoints;
 mod extend;
 mod guard;
 mod health;
 mod limits;
 mod mint;
 mod observe;
+mod others;
 mod probe;
 mod retry;
 pub mod scram;
@@ -21,9 +23,9 @@ pub use gk_edge::postgres as tls;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Pool;
 use futures_util::future::{BoxFuture, join};
 use gk_shared::ids::SessionId;
+use gk_shared::wire::agent::EndpointHealth;
 use jiff::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
@@ -47,7 +49,7 @@ const SWEEP_LIMIT: i32 = 200;
 #[derive(Debug)]
 pub struct PostgresTarget {
     config: TargetConfig,
-    pools: connect::Pools,
+    pools: endpoints::Pools,
     clock: TargetClock,
     secrets: Arc<secrets::Secrets>,
 }
@@ -65,7 +67,7 @@ impl PostgresTarget {
     }
 
     fn with(config: TargetConfig, purpose: connect::Purpose) -> Self {
-        let pools = connect::Pools::new(&config, purpose);
+        let pools = endpoints::Pools::new(&config, purpose);
         let secrets = secrets::Secrets::new(config.scram_iterations);
         Self { config, pools, clock: TargetClock::default(), secrets }
     }
@@ -77,7 +79,7 @@ impl PostgresTarget {
     }
 
     /// Reads the target's clock.
-    async fn read_clock(&self, pool: &Pool) -> Result<Timestamp, ProviderError> {
+    async fn read_clock(&self, pool: &endpoints::Lane) -> Result<Timestamp, ProviderError> {
         let client = pool.get().await?;
         let row = one(query(&client, "-- provider::clock\nSELECT gk.clock()", &[]).await?)?;
         let told: Timestamp = row.try_get(0)?;
@@ -109,6 +111,10 @@ impl DatabaseProvider for PostgresTarget {
 
     fn health(&self) -> Work<'_, Health> {
         Box::pin(health::health(self))
+    }
+
+    fn servers(&self) -> Vec<EndpointHealth> {
+        self.pools.servers.health(Instant::now())
     }
 
     fn guard(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
@@ -174,6 +180,7 @@ fn not_about_packs(error: ProviderError) -> ProviderError {
         Failure::PackRefused => ProviderError::new(Failure::Refused, error.to_string()),
         Failure::Unreachable
         | Failure::Busy
+        | Failure::Unproven
         | Failure::Fenced
         | Failure::PastLease
         | Failure::ForeignRole

@@ -7,7 +7,7 @@ use gk_shared::wire::agent::{ObservedRole, RoleState};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::{PostgresTarget, one, query, session_in};
+use super::{PostgresTarget, one, others, query, session_in};
 use crate::provider::Observed;
 use crate::provider::error::ProviderError;
 
@@ -26,7 +26,19 @@ pub(super) async fn observe(target: &PostgresTarget) -> Result<Observed, Provide
         seen.extend(read(&row)?);
     }
     target.clock.learn(at, arrived);
-    Ok(Observed { at, clock_jump: target.clock.take_moved(), roles: seen })
+    let alone = !target.pools.servers.are_several();
+    if !alone {
+        seen.iter_mut().for_each(not_gone_everywhere);
+        others::add_connected(target, &mut seen).await;
+    }
+    Ok(Observed { at, clock_jump: target.clock.take_moved(), roles: seen, alone })
+}
+
+/// What is gone here may have connections on a standby: only an end that looked there says that it is over.
+fn not_gone_everywhere(role: &mut ObservedRole) {
+    if role.state == RoleState::Dropped {
+        role.state = RoleState::Disarmed;
+    }
 }
 
 /// One role. Names of our pattern that stand for no session are nobody's, and are left out.

@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 
 use super::elsewhere::clean_elsewhere;
 use super::end::{Reaped, reap};
-use super::{PostgresTarget, query, session_in};
+use super::{PostgresTarget, others, query, session_in};
 use crate::provider::error::ProviderError;
 use crate::provider::{SweepOutcome, Swept};
 
@@ -15,6 +15,7 @@ const SQL: &str = "-- provider::sweep\nSELECT session, outcome, detail FROM gk.s
 const ZOMBIES: &str = "-- provider::sweep zombies\nSELECT session FROM gk.zombies() WHERE signalled";
 
 pub(super) async fn sweep(target: &PostgresTarget, limit: i32) -> Result<Vec<Swept>, ProviderError> {
+    others::sweep(target, limit);
     let client = target.pools.urgent.get().await?;
     let (rows, zombies) = join(query(&client, SQL, &[(&limit, Type::INT4)]), query(&client, ZOMBIES, &[])).await;
     let (rows, zombies) = (rows?, zombies?);
