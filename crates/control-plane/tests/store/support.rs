@@ -247,6 +247,7 @@ pub(crate) fn health(target: &str) -> TargetHealth {
             fault: None,
         }],
         target_time: None,
+        endpoints: Vec::new(),
     }
 }
 
