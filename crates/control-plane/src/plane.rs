@@ -89,7 +89,7 @@ impl Plane {
         for lane in [Lane::Normal, Lane::Ending] {
             self.metrics.show_pool(lane, self.ledger.pool_use(lane));
         }
-        self.metrics.show_regression(self.notary.regression().is_some());
+        self.metrics.show_regression((self.notary.regression().is_some(), self.notary.may_grant().is_err()));
         let read = async { status::gauges(&self.ledger).await.map(|gauges| self.metrics.show(&gauges)) };
         self.gauges.run(read).await
     }

@@ -119,7 +119,7 @@ impl StackOptions {
         let dana = plane.person(&room, "dana", &["requester"]).await;
         room.set("GK_ADDRESS", &plane.url());
         room.set("GK_TOKEN_FILE", &dana.token_file.to_string_lossy());
-        Stack { agents: Vec::new(), plane, target, dana, room, log }
+        Stack { agents: Vec::new(), plane, target, standbys: Vec::new(), dana, room, log }
     }
 }
 
@@ -161,6 +161,8 @@ pub struct Stack {
     pub plane: Plane,
     /// The target's server.
     pub target: TestPg,
+    /// Its hot standbys, which every agent knows that was added after them.
+    pub standbys: Vec<TestPg>,
     /// Somebody who may have sessions.
     pub dana: Person,
     /// Where everything lies.
@@ -180,21 +182,40 @@ impl Stack {
         StackOptions { target: TestPg::with(version), plane: PlaneOptions::new(version, POLICY) }
     }
 
+    /// Gives the target one more standby.
+    pub async fn add_standby(&mut self) {
+        self.standbys.push(self.target.standby().await);
+    }
+
+    /// The same login on the target's first standby.
+    ///
+    /// # Panics
+    /// It has none.
+    #[must_use]
+    pub fn on_standby(&self, dsn: &str) -> String {
+        let standby = self.standbys.first().expect("the stack was given a standby");
+        dsn.replace(&format!(":{}/", self.target.port()), &format!(":{}/", standby.port()))
+    }
+
     /// Enrols an agent, starts it, and waits until it has looked at its target.
     pub async fn add_agent(&mut self, name: &str, options: AgentOptions) {
         let port = self.target.port();
+        let place = |standby: &TestPg| format!("{{ host = \"127.0.0.1\", port = {} }}", standby.port());
+        let standbys: Vec<String> = self.standbys.iter().map(place).collect();
         let enrolled = self.plane.enroll(&self.room, name, TARGET).await;
         let text = format!(
             "control_plane = \"{}\"\ntoken_file = {:?}\nlisten = \"127.0.0.1:{}\"\npoll_interval_ms = 100\n\
              state_dir = {:?}\n\
              [[target]]\nname = \"{TARGET}\"\nhost = \"127.0.0.1\"\nport = {}\nadvertise_port = {port}\n\
-             database = \"{DATABASE}\"\nuser = \"gk_agent\"\npassword_file = {:?}\n",
+             database = \"{DATABASE}\"\nuser = \"gk_agent\"\npassword_file = {:?}\n\
+             standbys = [{}]\n",
             options.plane_port.map_or_else(|| self.plane.url(), url_of),
             enrolled.token_file,
             free_port(),
             self.room.path(&format!("{name}-state")),
             options.through_port.unwrap_or(port),
             self.room.path("agent-db.password"),
+            standbys.join(", "),
         );
         let config = self.room.write(&format!("{name}.toml"), &text);
         let args = ["run", "--config", &config.to_string_lossy()];

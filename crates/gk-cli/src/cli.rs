@@ -75,6 +75,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Cleanup(cmd::cleanup::Cleanup),
     #[command(subcommand)]
+    Recover(cmd::recover::Recover),
+    #[command(subcommand)]
     Token(cmd::token::Token),
     #[command(subcommand)]
     Agent(cmd::agent::Agent),

@@ -109,6 +109,7 @@ async fn call(app: &App, command: Command) -> Result<Exit, CliError> {
         Command::Role(command) => cmd::role::run(app, command).await,
         Command::Audit(command) => Box::pin(cmd::audit::run(app, command)).await,
         Command::Cleanup(command) => cmd::cleanup::run(app, command).await,
+        Command::Recover(command) => cmd::recover::run(app, command).await,
         Command::Token(command) => cmd::token::run(app, command).await,
         Command::Agent(command) => cmd::agent::run(app, command).await,
         Command::Status(args) => cmd::status::run(app, &args).await,

@@ -87,6 +87,7 @@ error_codes! {
     LedgerUnavailable = "ledger_unavailable", 503, Unavailable, true, "The control plane cannot reach its ledger, so nothing is granted.", "Repeat later; sessions that are live still end on time.";
     AuditUnavailable = "audit_unavailable", 503, Unavailable, true, "The audit log cannot be written, so nothing is granted.", "Repeat later; whoever runs the control plane should look at the ledger's disk.";
     AuditRegression = "audit_regression", 503, Unavailable, false, "The audit log went back behind a checkpoint that was signed and seen before, so nothing is granted.", "Keep the ledger as it is and run `gk audit verify`; whoever runs the control plane follows the runbook.";
+    LedgerRestored = "ledger_restored", 503, Unavailable, false, "The ledger is older than what its targets have seen, as after a restore, so nothing is granted.", "`gk recover show` lists what is ahead of it; an admin goes on with `gk recover accept --reason \"...\"`. Sessions that are live still end.";
     RequestTimeout = "request_timeout", 504, Unavailable, true, "The request took longer than the control plane allows.", "Repeat with the same Idempotency-Key.";
     NoAgent = "no_agent", 503, Unavailable, true, "No agent serves this target at the moment.", "Start an agent for it; `gk agent list` shows who was seen last.";
     TargetUnreachable = "target_unreachable", 503, Unavailable, true, "The agent cannot reach the target database.", "Check the database and the agent's settings: `gk-agent doctor`.";

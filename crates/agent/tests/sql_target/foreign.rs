@@ -1,7 +1,7 @@
 //! Roles that somebody else made, dropped, renamed or brought back: never adopted, never dropped, always seen.
 
-use crate::lab::{Lab, Mint, Session, refusal, refusal_text};
-use gk_testkit::Version;
+use crate::lab::{Lab, Mint, SOON, Session, refusal, refusal_text};
+use gk_testkit::{Version, eventually};
 
 on_both_lines!(
     a_role_that_somebody_else_made_is_never_adopted,
@@ -9,6 +9,7 @@ on_both_lines!(
     a_role_dropped_by_hand_closes_its_session,
     a_session_whose_role_was_dropped_by_hand_is_cut,
     a_renamed_role_is_still_cut_but_not_dropped,
+    what_a_dba_changes_on_a_role_lengthens_no_session,
     a_role_found_without_a_row_is_ended_after_its_own_expiry,
     a_role_of_another_database_is_that_databases_business,
 );
@@ -112,4 +113,25 @@ async fn a_role_of_another_database_is_that_databases_business(version: Version)
     assert!(lab.login(&session).await.is_ok());
     let cleaned = second.query_one("SELECT gk.clean_here($1)", &[&session.id]).await;
     assert_eq!(refusal(cleaned.map(drop)), "42501", "only what is disarmed");
+}
+
+/// Its end stands in the helpers' own books; what the role says is only Postgres's part of it.
+async fn what_a_dba_changes_on_a_role_lengthens_no_session(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = lab.minted(&Mint::ttl("2 seconds")).await;
+    let change =
+        format!("ALTER ROLE {} VALID UNTIL 'infinity' CONNECTION LIMIT -1 PASSWORD 'of-the-dba'", session.role);
+    lab.dba.batch_execute(&change).await.unwrap();
+    let theirs = session.with_secret("of-the-dba");
+    let user = lab.login(&theirs).await.expect("the DBA let him in");
+    lab.swept(&session, "disarmed").await;
+    eventually(SOON, "he is cut", async || user.is_closed().then_some(()).ok_or("connected")).await;
+    assert!(lab.login(&theirs).await.is_err());
+    // And arms it again.
+    let again =
+        format!("ALTER ROLE {} LOGIN CONNECTION LIMIT -1 VALID UNTIL 'infinity' PASSWORD 'of-the-dba'", session.role);
+    lab.dba.batch_execute(&again).await.unwrap();
+    lab.swept(&session, "disarmed").await;
+    assert!(lab.login(&theirs).await.is_err());
+    lab.swept(&session, "dropped").await;
 }

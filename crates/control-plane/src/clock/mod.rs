@@ -1,5 +1,5 @@
 //! What runs beside the requests: the expiry scheduler, housekeeping, the sealer of the audit log, the
-//! listener for wake-ups.
+//! listener for wake-ups, the look whether the ledger went back.
 //!
 //! Always holds: each may run in any number of processes on one ledger, none keeps state that a restart loses, and a
 //! ledger that is away makes them wait and try again, never stop.
@@ -7,6 +7,7 @@
 mod expiry;
 mod housekeeping;
 mod notify;
+mod recovery;
 mod sealer;
 
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub fn start(
     tasks.spawn(expiry::run(ledger.clone(), stop.clone()));
     tasks.spawn(housekeeping::run(ledger.clone(), stop.clone()));
     tasks.spawn(sealer::run(ledger.clone(), notary.clone(), stop.clone()));
+    tasks.spawn(recovery::run(ledger.clone(), notary.clone(), stop.clone()));
     tasks.spawn(notify::run(config.clone(), ledger.wakeups().clone(), outbox, stop.clone()));
     Clocks { tasks }
 }

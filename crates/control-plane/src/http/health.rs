@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use gk_shared::wire::recovery::LedgerMode;
 use serde::Serialize;
 
 use super::problem::ApiError;
@@ -15,11 +16,14 @@ pub struct Health {
     status: &'static str,
     /// Version of this process.
     version: &'static str,
+    /// `observe` while the ledger is older than what was seen outside of it: sessions end and none are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<LedgerMode>,
 }
 
 impl Health {
     const fn ok() -> Self {
-        Self { status: "ok", version: crate::VERSION }
+        Self { status: "ok", version: crate::VERSION, mode: None }
     }
 }
 
@@ -35,7 +39,8 @@ pub async fn livez() -> Json<Health> {
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, description = "It can", body = Health)))]
 pub async fn readyz(State(plane): State<Plane>) -> Result<Json<Health>, ApiError> {
     plane.ledger.now().await?;
-    Ok(Json(Health::ok()))
+    let mode = if plane.notary.may_grant().is_ok() { LedgerMode::Normal } else { LedgerMode::Observe };
+    Ok(Json(Health { mode: Some(mode), ..Health::ok() }))
 }
 
 /// The same as `/readyz`, under the name that many tools try first

@@ -68,6 +68,7 @@ pub struct Metrics {
     oldest_uncut: Gauge<f64, AtomicU64>,
     pool: Family<PoolPart, Gauge>,
     regression: Gauge,
+    observing: Gauge,
 }
 
 impl Default for Metrics {
@@ -87,6 +88,7 @@ impl Default for Metrics {
             oldest_uncut: Gauge::default(),
             pool: Family::default(),
             regression: Gauge::default(),
+            observing: Gauge::default(),
         };
         Self { registry: Arc::new(metrics.register()), ..metrics }
     }
@@ -110,6 +112,8 @@ impl Metrics {
         registry.register("ledger_connections", "Connections to the ledger, by lane and state", self.pool.clone());
         let regression = "1 if the audit log went back behind what was witnessed: nothing is granted";
         registry.register("audit_regression", regression, self.regression.clone());
+        let observing = "1 while the ledger is older than what was seen outside of it: nothing is granted";
+        registry.register("ledger_observing", observing, self.observing.clone());
         registry
     }
 
@@ -152,8 +156,9 @@ impl Metrics {
     }
 
     /// Shows whether the audit log went back.
-    pub fn show_regression(&self, found: bool) {
+    pub fn show_regression(&self, (found, observing): (bool, bool)) {
         self.regression.set(found.into());
+        self.observing.set(observing.into());
     }
 
     /// Shows how busy the connections of a lane are.

@@ -23,6 +23,7 @@ pub mod path;
 pub mod problem;
 pub mod query;
 pub mod rates;
+pub mod recovery;
 pub mod request_id;
 pub mod router;
 pub mod sessions;

@@ -12,8 +12,8 @@ use super::access::Access;
 use super::auth::{Door, guard};
 use super::rates::Bucket;
 use super::{
-    actors, agent, agents, audit, cleanup, fallback, health, me, metrics, openapi, packs, request_id, sessions, status,
-    targets, tokens,
+    actors, agent, agents, audit, cleanup, fallback, health, me, metrics, openapi, packs, recovery, request_id,
+    sessions, status, targets, tokens,
 };
 use crate::plane::Plane;
 
@@ -61,7 +61,8 @@ pub fn table() -> Vec<Group> {
             OpenApiRouter::new()
                 .routes(routes!(audit::events::list_events))
                 .routes(routes!(audit::checkpoints::get_checkpoint))
-                .routes(routes!(cleanup::check::check_cleanup)),
+                .routes(routes!(cleanup::check::check_cleanup))
+                .routes(routes!(recovery::show::show_recovery)),
         ),
         group(
             Access::Admin,
@@ -78,7 +79,8 @@ pub fn table() -> Vec<Group> {
             OpenApiRouter::new()
                 .routes(routes!(actors::disable_actor))
                 .routes(routes!(tokens::revoke::revoke_token))
-                .routes(routes!(cleanup::run::run_cleanup)),
+                .routes(routes!(cleanup::run::run_cleanup))
+                .routes(routes!(recovery::accept::accept_recovery)),
         ),
         group(Access::Agent, Bucket::Agents, agents_own()),
     ]

@@ -2,13 +2,13 @@
 //! log went back behind what was signed.
 //!
 //! Always holds: what the log became is never taken for what it was. A log that is shorter than a checkpoint seen before,
-//! or says something else about its past, is a regression until somebody has looked and starts the process anew;
-//! sessions still end.
+//! or says something else about its past, is a regression until an admin accepts it. What shows it is kept in the
+//! ledger, so that every process knows; sessions still end.
 
 mod sink;
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use gk_shared::audit::note::SigningKey;
 use gk_shared::audit::{AuditAction, AuditFinding, Opened, SealedHead, Trust};
@@ -16,7 +16,8 @@ use gk_shared::problem::ErrorCode;
 
 use crate::http::problem::{ApiError, chain};
 use crate::store::audit::{self, SignError, Standing};
-use crate::store::{Event, Ledger, Origin, StoreError};
+use crate::store::recovery::{self, Cause, Evidence};
+use crate::store::{Event, Ledger, StoreError};
 
 pub use sink::{Sink, SinkError};
 
@@ -46,7 +47,16 @@ pub struct Notary(Arc<Parts>);
 struct Parts {
     key: Option<Arc<SigningKey>>,
     sink: Option<Sink>,
-    regression: OnceLock<Regression>,
+    found: RwLock<Found>,
+}
+
+/// What this process knows of a ledger that went back.
+#[derive(Debug, Default)]
+struct Found {
+    /// What it found itself, and the checkpoint that shows it.
+    regression: Option<(Regression, String)>,
+    /// What is open in the ledger.
+    open: Option<String>,
 }
 
 impl Notary {
@@ -54,23 +64,55 @@ impl Notary {
     #[must_use]
     pub fn new(config: &AuditConfig) -> Self {
         let sink = config.checkpoint_file.clone().map(Sink::new);
-        Self(Arc::new(Parts { key: config.signing_key.clone(), sink, regression: OnceLock::new() }))
+        Self(Arc::new(Parts { key: config.signing_key.clone(), sink, found: RwLock::default() }))
     }
 
     /// What was found, if the log went back.
     #[must_use]
-    pub fn regression(&self) -> Option<&Regression> {
-        self.0.regression.get()
+    pub fn regression(&self) -> Option<Regression> {
+        self.read(|found| found.regression.as_ref().map(|(regression, _)| regression.clone()))
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Found) -> T) -> T {
+        look(&self.0.found.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Found)) {
+        change(&mut self.0.found.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Learns what other processes, and admins, have written into the ledger.
+    ///
+    /// # Errors
+    /// The ledger's own trouble.
+    pub async fn refresh(&self, ledger: &Ledger) -> Result<(), StoreError> {
+        let open = recovery::open(ledger).await?.first().map(|finding| finding.detail.clone());
+        let head = self.read(|found| found.regression.as_ref().map(|(_, head)| head.clone()));
+        let accepted = match &head {
+            Some(head) => recovery::is_accepted(ledger, head).await?,
+            None => false,
+        };
+        self.write(|found| {
+            found.open = open;
+            // Another may have been found meanwhile.
+            if accepted && found.regression.as_ref().map(|(_, head)| head) == head.as_ref() {
+                found.regression = None;
+            }
+        });
+        Ok(())
     }
 
     /// Refuses to grant anything on top of a log that went back.
     ///
     /// # Errors
-    /// [`ErrorCode::AuditRegression`] if it did.
+    /// [`ErrorCode::AuditRegression`] or [`ErrorCode::LedgerRestored`] if it did.
     pub fn may_grant(&self) -> Result<(), ApiError> {
-        let Some(Regression { finding, witness }) = self.regression() else { return Ok(()) };
-        let detail = format!("the audit log went back behind what {witness} has seen: {finding}");
-        Err(ApiError::new(ErrorCode::AuditRegression, detail))
+        if let Some(Regression { finding, witness }) = self.regression() {
+            let detail = format!("the audit log went back behind what {witness} has seen: {finding}");
+            return Err(ApiError::new(ErrorCode::AuditRegression, detail));
+        }
+        self.read(|found| found.open.clone())
+            .map_or(Ok(()), |detail| Err(ApiError::new(ErrorCode::LedgerRestored, detail)))
     }
 
     /// Signs where the log stands, once it was held against what is kept outside the ledger. Without a key nothing is
@@ -105,6 +147,7 @@ impl Notary {
         if unsigned {
             tracing::warn!("the audit log was signed before and is not now: there is no audit.signing_key_file");
         }
+        self.refresh(ledger).await?;
         match self.sign(ledger).await {
             Err(error) if !error.passes() => Err(error),
             Err(error) => {
@@ -150,20 +193,31 @@ impl Notary {
 
     async fn compare(&self, ledger: &Ledger, known: &Opened, witness: &str) -> Result<(), StoreError> {
         let Some(finding) = contradiction(ledger, known).await? else { return Ok(()) };
-        let witness = witness.to_owned();
-        if self.0.regression.set(Regression { finding: finding.clone(), witness: witness.clone() }).is_err() {
+        let head = head_of(known);
+        if self.regression().is_some() || recovery::is_accepted(ledger, &head).await? {
             return Ok(());
         }
+        let witness = witness.to_owned();
+        let found = Regression { finding: finding.clone(), witness: witness.clone() };
+        self.write(|known| known.regression = Some((found, head.clone())));
         tracing::error!(%finding, witness, "the audit log went back: nothing is granted, sessions still end");
         let event = Event::new(AuditAction::AuditRegression, "log")
             .fact("finding", finding.kind())
             .fact("size_seen", known.checkpoint.head.size)
-            .fact("witness", witness);
-        if let Err(error) = audit::record(ledger, Origin::system(), event).await {
+            .fact("witness", &witness);
+        let detail = format!("the audit log went back behind what {witness} has seen: {finding}");
+        let evidence = Evidence { cause: Cause::AuditRegression, detail, head: Some(head) };
+        if let Err(error) = recovery::regression(ledger, &evidence, event).await {
             tracing::error!(error = %chain(&error), "the regression could not be written into the log");
         }
         Ok(())
     }
+}
+
+/// A name for exactly this checkpoint: what is accepted of one says nothing of another.
+fn head_of(known: &Opened) -> String {
+    let seen = &known.checkpoint;
+    format!("{} {} {}", seen.origin, seen.head.size, seen.root)
 }
 
 async fn contradiction(ledger: &Ledger, known: &Opened) -> Result<Option<AuditFinding>, StoreError> {

@@ -145,14 +145,20 @@ pub async fn heartbeat(
 
 /// What an unreachable target cannot say is left as it was last known.
 const HEALTH: &str = "-- agents::health
-    WITH before AS (SELECT id, reachable FROM targets WHERE tenant_id = $10 AND name = $2 FOR UPDATE)
+    WITH before AS (SELECT id, reachable, endpoints FROM targets WHERE tenant_id = $10 AND name = $2 FOR UPDATE)
     UPDATE targets t SET host = $3, port = $4, database = $5, reachable = $6, fault = $7,
         server_version = coalesce($8, server_version), helpers_version = coalesce($9, helpers_version),
         clock_skew_ms = coalesce((extract(epoch FROM $11::timestamptz - clock_timestamp()) * 1000)::bigint, clock_skew_ms),
-        health_at = now()
+        endpoints = $12, health_at = now()
     FROM agent_targets x, before b
     WHERE t.id = b.id AND x.target_id = t.id AND x.agent_id = $1
-    RETURNING t.id, $6 AND NOT b.reachable AS back";
+    RETURNING t.id, $6 AND NOT b.reachable AS back,
+        b.endpoints @? '$[*].error' AND NOT coalesce($12 @? '$[*].error', false) AS whole";
+
+const HURRY: &str = "-- agents::hurry
+    UPDATE jobs SET run_at = now() WHERE id IN (
+        SELECT id FROM jobs WHERE target_id = $1 AND kind = 'revoke' AND state = 'queued' AND run_at > now()
+        FOR UPDATE SKIP LOCKED)";
 
 async fn take_health(
     ledger: &Ledger,
@@ -161,7 +167,8 @@ async fn take_health(
 ) -> Result<Option<TargetId>, StoreError> {
     let port = (health.port != 0).then(|| i32::from(health.port));
     let target = health.target.as_str();
-    let params: [&(dyn ToSql + Sync); 11] = [
+    let endpoints = (!health.endpoints.is_empty()).then(|| serde_json::json!(health.endpoints));
+    let params: [&(dyn ToSql + Sync); 12] = [
         &agent.id.uuid(),
         &target,
         &clean(&health.host),
@@ -173,6 +180,7 @@ async fn take_health(
         &health.helpers_version.as_deref().map(clean),
         &Ledger::tenant().uuid(),
         &health.target_time,
+        &endpoints,
     ];
     let Some(row) = ledger.opt(HEALTH, &params).await? else { return Ok(None) };
     let row = Reader::new(&row, "target");
@@ -180,6 +188,11 @@ async fn take_health(
     if row.get("back")? {
         ledger.wakeups().wake(Wake::Ends(id));
         ledger.wakeups().wake(Wake::Beginnings(id));
+    }
+    if row.get::<Option<bool>>("whole")?.unwrap_or(false) {
+        // Ends waited for the server that is back: no pause before the next try.
+        ledger.query(HURRY, &[&id.uuid()]).await?;
+        ledger.wakeups().wake(Wake::Ends(id));
     }
     Ok(Some(id))
 }

@@ -20,6 +20,7 @@
 //! | [`sessions::end`], [`sessions::extend`] | want it gone; ask for more time |
 //! | [`jobs::claim`] (long poll), [`jobs::renew`], [`jobs::complete`] | the agent's side of a job |
 //! | [`observe::observe`] | what an agent saw on a target, held against what is wanted |
+//! | [`recovery::show`], [`recovery::accept`] | what is ahead of a ledger that went back; take it as it is |
 //! | [`cleanup::check`], [`cleanup::run`] | what is left that should be gone; try again now |
 //! | [`audit::record`] | an event without a change (denials, refusals) |
 //! | [`audit::seal`], [`audit::events`], [`audit::checkpoint`], [`audit::unsealed`] | link events, read the log |
@@ -38,6 +39,7 @@ mod migrate;
 pub mod observe;
 pub mod packs;
 mod random;
+pub mod recovery;
 mod row;
 pub mod scan;
 pub mod sessions;

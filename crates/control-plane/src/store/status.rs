@@ -1,6 +1,7 @@
 //! The control plane at a glance: counts for people and for metrics.
 
 use gk_shared::session::SessionStatus;
+use gk_shared::wire::recovery::LedgerMode;
 use gk_shared::wire::status::Status;
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -62,6 +63,7 @@ pub async fn gauges(ledger: &Ledger) -> Result<Gauges, StoreError> {
 
 const COUNTS: &str = "-- status::counts
     SELECT clock_timestamp() AS now,
+        EXISTS (SELECT FROM recoveries WHERE accepted_at IS NULL) AS behind,
         (SELECT count(*) FROM targets WHERE reachable AND health_at > now() - make_interval(secs => $1)) AS reachable,
         (SELECT count(*) FROM targets) AS targets,
         (SELECT count(*) FROM agents WHERE last_seen_at > now() - make_interval(secs => $1)) AS online,
@@ -80,9 +82,11 @@ pub async fn status(ledger: &Ledger, version: &str) -> Result<Status, StoreError
     let with = |status| gauges.sessions.iter().find(|(found, _)| *found == status).map_or(0, |(_, count)| *count);
     let ledger_time: Timestamp = row.get("now")?;
     let audit_sealed: i64 = row.get("audit_size")?;
+    let behind: bool = row.get("behind")?;
     Ok(Status {
         version: version.to_owned(),
         ledger_time,
+        mode: if behind { LedgerMode::Observe } else { LedgerMode::Normal },
         targets_reachable: row.get("reachable")?,
         targets_total: row.get("targets")?,
         agents_online: row.get("online")?,

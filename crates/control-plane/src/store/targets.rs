@@ -2,6 +2,7 @@
 
 use gk_shared::ids::TargetId;
 use gk_shared::names::{PackName, TargetName};
+use gk_shared::wire::agent::EndpointHealth;
 use gk_shared::wire::catalog::TargetView;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -22,7 +23,7 @@ pub struct TargetRecord {
 }
 
 const SELECT: &str = "-- targets::list
-    SELECT t.id, t.name, t.kind, t.host, t.port, t.database, t.server_version, t.helpers_version, t.health_at, t.clock_skew_ms,
+    SELECT t.id, t.name, t.kind, t.host, t.port, t.database, t.server_version, t.helpers_version, t.health_at, t.clock_skew_ms, t.endpoints,
         coalesce(t.reachable AND t.health_at > now() - make_interval(secs => $2), false) AS reachable,
         CASE WHEN t.health_at IS NULL THEN 'no agent has reported on it yet'
              WHEN t.health_at <= now() - make_interval(secs => $2) THEN 'no agent has reported on it lately'
@@ -52,6 +53,12 @@ async fn select(ledger: &Ledger, name: Option<&str>) -> Result<Vec<TargetRecord>
     ledger.query(SELECT, &params).await?.iter().map(record).collect()
 }
 
+/// What an agent of another version reported is left out rather than the target with it.
+fn endpoints(row: &Reader<'_>) -> Result<Vec<EndpointHealth>, StoreError> {
+    let told: Option<serde_json::Value> = row.get("endpoints")?;
+    Ok(told.and_then(|told| serde_json::from_value(told).ok()).unwrap_or_default())
+}
+
 fn record(row: &Row) -> Result<TargetRecord, StoreError> {
     let row = Reader::new(row, "target");
     let port: Option<i32> = row.get("port")?;
@@ -67,6 +74,7 @@ fn record(row: &Row) -> Result<TargetRecord, StoreError> {
         helpers_version: row.get("helpers_version")?,
         seen_at: row.get("health_at")?,
         clock_skew_ms: row.get("clock_skew_ms")?,
+        endpoints: endpoints(&row)?,
         roles: Vec::new(),
         live_sessions: row.get("live_sessions")?,
     };

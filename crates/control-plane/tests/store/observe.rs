@@ -3,10 +3,11 @@
 use gk_control_plane::store::observe::{Sight, observe};
 use gk_control_plane::store::sessions::SessionRecord;
 use gk_control_plane::store::tokens::AgentIdentity;
-use gk_control_plane::store::{Origin, agents, cleanup};
+use gk_control_plane::store::{Origin, agents, cleanup, recovery};
 use gk_shared::ids::SessionId;
 use gk_shared::session::{Desired, EndReason, Intent, SessionStatus};
 use gk_shared::wire::agent::{EnrollAgent, Intents, Observation, ObservedRole, RoleState};
+use gk_shared::wire::recovery::{AcceptedRecovery, LedgerMode};
 use std::time::Duration;
 
 use crate::support::{Books, TAKEN, ended, minted_now, request};
@@ -73,7 +74,7 @@ async fn an_end_is_asked_for_with_the_highest_generation_that_the_target_knows()
     assert_eq!((intent(live.id).desired, intent(live.id).generation), (Desired::Present, 2), "no way to mint anew");
     let lost = ObservedRole { armed: false, ..ahead(live.id) };
     let answer = report(&books, &agent, look(vec![lost])).await;
-    assert_eq!((answer.intents[0].desired, answer.intents[0].generation), (Desired::Absent, 9), "just decided");
+    assert_eq!((answer.intents[0].desired, answer.intents[0].generation), (Desired::Absent, 10), "past it");
 }
 
 #[tokio::test]
@@ -202,4 +203,42 @@ async fn a_replaced_role_ends_its_session_and_a_jump_of_the_clock_is_told() {
     assert_eq!(lost.status(), SessionStatus::Revoking);
     assert_eq!(lost.error.expect("says why").code, "role_replaced");
     assert_eq!(books.events("clock.jump", "pg-local").await, 1);
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_behind_its_target_hands_out_ends_alone_until_an_admin_accepts_it() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (live, _) = books.ready(&ada, &agent).await;
+    let queued = books.create(&ada).await;
+    let stranger = SessionId::from_parts(1_700_000_000_000, [5; 10]);
+    let ahead = ObservedRole { generation: 9, ..role(live.id, RoleState::Minted) };
+    let seen = || look(vec![ahead.clone(), role(stranger, RoleState::Minted)]);
+    let answer = report(&books, &agent, seen()).await;
+    assert_eq!(answer.unknown, [stranger], "it is left until its own end");
+    let shown = async || recovery::show(&books.ledger).await.expect("answers");
+    let recovery = shown().await;
+    assert_eq!((recovery.mode, recovery.findings.len(), recovery.unknown.len()), (LedgerMode::Observe, 2, 1));
+    report(&books, &agent, seen()).await;
+    assert_eq!(books.events("ledger.behind", "ledger").await, 2, "each is told once");
+    assert_eq!(books.find(live.id).await.facts.generation, 9, "and goes past what the target has seen");
+    assert!(books.claim(&agent).await.is_empty(), "a session that was asked for is not made");
+    books.revoke(&ada, live.id).await;
+    let lease = books.claim_one(&agent).await;
+    assert_eq!((lease.job.session(), lease.generation), (live.id, 10));
+
+    let reason = "restored".parse().expect("is a reason");
+    let accept = async |strict| {
+        let origin = Origin::actor("ada", request());
+        recovery::accept(&books.ledger, origin, (&reason, strict)).await.expect("answers")
+    };
+    assert_eq!(accept(false).await, Some(AcceptedRecovery { findings: 2, ending: 0 }));
+    assert_eq!(accept(false).await, None, "there is nothing left");
+    report(&books, &agent, seen()).await;
+    assert_eq!(shown().await.mode, LedgerMode::Normal, "what was accepted is not found again");
+    assert_eq!(books.claim_one(&agent).await.job.session(), queued.id);
+    assert_eq!(accept(true).await, Some(AcceptedRecovery { findings: 0, ending: 1 }));
+    let answer = report(&books, &agent, seen()).await;
+    let ending = answer.intents.iter().find(|intent| intent.session_id == stranger).expect("is answered");
+    assert_eq!((ending.desired, ending.generation, answer.unknown.len()), (Desired::Absent, 2, 0));
 }

@@ -8,6 +8,7 @@ use gk_shared::wire::agent::{AgentList, EnrollAgent, EnrolledAgent};
 use gk_shared::wire::audit::{AuditPage, Checkpoint};
 use gk_shared::wire::catalog::{PackList, PackView, TargetList, TargetView};
 use gk_shared::wire::cleanup::{CleanupReport, CleanupStarted, RunCleanup};
+use gk_shared::wire::recovery::{AcceptRecovery, AcceptedRecovery, Recovery};
 use gk_shared::wire::status::Status;
 use gk_shared::wire::token::{CreateToken, CreatedToken, Me, TokenList};
 
@@ -165,5 +166,21 @@ impl Client {
     /// The call failed.
     pub async fn run_cleanup(&self, asked: &RunCleanup) -> Result<CleanupStarted, CallError> {
         self.call(Call::post("/v1/cleanup/run", asked)).await
+    }
+
+    /// What is ahead of the ledger.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn recovery(&self) -> Result<Recovery, CallError> {
+        self.call(Call::get("/v1/recovery")).await
+    }
+
+    /// Takes the ledger as it is.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn accept_recovery(&self, asked: &AcceptRecovery) -> Result<AcceptedRecovery, CallError> {
+        self.call(Call::post("/v1/recovery/accept", asked)).await
     }
 }

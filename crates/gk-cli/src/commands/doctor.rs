@@ -2,6 +2,7 @@
 
 use gk_shared::exit::ExitCode;
 use gk_shared::wire::catalog::TargetView;
+use gk_shared::wire::recovery::LedgerMode;
 use serde::Serialize;
 use serde_json::json;
 
@@ -95,6 +96,14 @@ async fn online(app: &App, client: &Client, checks: &mut Vec<Check>) {
     let skew = crate::machine::now().as_millisecond() - me.ledger_time.as_millisecond();
     let state = if skew.abs() > MOST_SKEW_MS { State::Warning } else { State::Ok };
     checks.push(Check::new("clock", state, format!("this machine's minus the ledger's: {skew} ms")));
+    if let Ok(status) = client.status().await {
+        checks.push(match status.mode {
+            LedgerMode::Normal => Check::new("ledger", State::Ok, "nothing outside is ahead of it"),
+            LedgerMode::Observe => {
+                Check::new("ledger", State::Failed, "it went back, and nothing is granted: see gk recover show")
+            }
+        });
+    }
     match client.targets().await.map_err(CliError::from) {
         Ok(list) if list.targets.is_empty() => {
             checks.push(Check::new(
@@ -113,6 +122,10 @@ fn target(seen: &TargetView) -> Check {
     if !seen.reachable {
         let why = seen.error.as_deref().unwrap_or("no agent that is online has reached it; see gk agent list");
         return Check::new(name, State::Failed, why);
+    }
+    if let Some(down) = seen.endpoints.iter().find(|one| one.error.is_some()) {
+        let text = format!("{}:{} does not answer: no end is proven meanwhile", down.host, down.port);
+        return Check::new(name, State::Warning, text);
     }
     let server = seen.server_version.as_deref().unwrap_or("unknown");
     match seen.clock_skew_ms {

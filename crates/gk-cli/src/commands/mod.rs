@@ -17,6 +17,7 @@ pub(crate) mod help;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod man;
+pub(crate) mod recover;
 pub(crate) mod role;
 pub(crate) mod session;
 pub(crate) mod status;

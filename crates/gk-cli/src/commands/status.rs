@@ -1,5 +1,6 @@
 //! `gk status`.
 
+use gk_shared::wire::recovery::LedgerMode;
 use gk_shared::wire::status::Status;
 
 use super::session::view::moment;
@@ -20,8 +21,14 @@ pub(crate) async fn run(app: &App, _args: &Args) -> Result<Exit, CliError> {
 }
 
 fn text(status: &Status, address: &str) -> String {
+    let observing = match status.mode {
+        LedgerMode::Normal => "",
+        LedgerMode::Observe => {
+            "observing      the ledger went back: sessions end and none are made; see gk recover show\n"
+        }
+    };
     format!(
-        "control plane  {} at {address}, {}\n\
+        "{observing}control plane  {} at {address}, {}\n\
          targets        {} of {} reachable\n\
          agents         {} of {} online\n\
          sessions       {} ready, {} being made, {} ending, {} quarantined\n\

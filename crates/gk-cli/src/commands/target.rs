@@ -1,6 +1,7 @@
 //! `gk target`.
 
 use gk_shared::names::TargetName;
+use gk_shared::wire::agent::EndpointHealth;
 use gk_shared::wire::catalog::TargetView;
 
 use super::session::view::{moment, span};
@@ -63,6 +64,16 @@ fn row(seen: &TargetView) -> [String; 5] {
     [seen.name.to_string(), state(seen).to_owned(), address, roles.join(","), seen.live_sessions.to_string()]
 }
 
+fn endpoint(seen: &EndpointHealth) -> String {
+    let written = if seen.written { ", written to" } else { "" };
+    let behind = seen.behind_bytes.map_or_else(String::new, |bytes| format!(", {bytes} bytes behind"));
+    let since = seen
+        .unreachable_seconds
+        .map_or_else(String::new, |seconds| format!(" for {}", span(i64::try_from(seconds).unwrap_or(i64::MAX))));
+    let down = seen.error.as_ref().map_or_else(String::new, |error| format!(", has not answered{since}: {error}"));
+    format!("{}:{}  {}{written}{behind}{down}", seen.host, seen.port, seen.role.as_str())
+}
+
 fn lines(seen: &TargetView) -> String {
     let rows = [
         ("target", Some(seen.name.to_string())),
@@ -79,6 +90,9 @@ fn lines(seen: &TargetView) -> String {
         .into_iter()
         .filter_map(|(name, value)| value.map(|value| format!("{name:<8} {}\n", plain(&value))))
         .collect();
+    for one in &seen.endpoints {
+        text += &format!("endpoint {}\n", plain(&endpoint(one)));
+    }
     for allowed in &seen.roles {
         let most = span(allowed.max_ttl_seconds.into());
         text += &format!("role     {}  up to {most}, by rule {}\n", allowed.role, plain(&allowed.rule));

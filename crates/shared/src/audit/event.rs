@@ -47,6 +47,8 @@ actions! {
     ClockJump = "clock.jump", "A target's clock moved against the passing of time.";
     AuditKeyRotated = "audit.key_rotated", "Another key signs the log from here on.";
     AuditRegression = "audit.regression", "The log went back behind what was witnessed; nothing is granted until somebody looked.";
+    LedgerBehind = "ledger.behind", "The ledger is older than what was seen outside of it; nothing is granted until somebody accepts it.";
+    LedgerAccepted = "ledger.accepted", "Somebody took a ledger that went back as it is.";
     LogHeartbeat = "log.heartbeat", "Nothing happened; silence is made visible.";
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{PackName, TargetName};
+use crate::wire::agent::EndpointHealth;
 
 /// `GET /v1/targets`.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
@@ -47,6 +48,9 @@ pub struct TargetView {
     /// Target's clock minus ledger's clock at that look, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_skew_ms: Option<i64>,
+    /// Its servers as the agent last saw them, where it has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointHealth>,
     /// Roles that the caller may ask for here.
     pub roles: Vec<AllowedRole>,
     /// Sessions that are not over.

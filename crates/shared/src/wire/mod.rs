@@ -7,6 +7,7 @@ pub mod audit;
 pub mod catalog;
 pub mod cleanup;
 pub mod job;
+pub mod recovery;
 pub mod session;
 pub mod status;
 pub mod token;

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::wire::recovery::LedgerMode;
+
 /// How things are.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -11,6 +13,9 @@ pub struct Status {
     pub version: String,
     /// Ledger's clock.
     pub ledger_time: Timestamp,
+    /// Whether anything is granted.
+    #[serde(default)]
+    pub mode: LedgerMode,
     /// Targets that an online agent reaches.
     pub targets_reachable: i64,
     /// All targets.

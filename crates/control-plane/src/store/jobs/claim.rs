@@ -47,10 +47,12 @@ fn wakes(agent: &AgentIdentity, ask: &ClaimJobs) -> Vec<Wake> {
 }
 
 /// `mine` are the agent's targets, those first whose oldest job waits longest. A job that its session no longer needs
-/// is passed over here and tidied up elsewhere. The session's row has the last word: if its intent changed while this
+/// is passed over here and tidied up elsewhere. A ledger that went back hands out ends alone. The session's row has the last word: if its intent changed while this
 /// statement ran, the UPDATE of `fenced` finds nothing and the job stays where it was.
 const CLAIM: &str = "-- jobs::claim
-    WITH mine AS MATERIALIZED (
+    WITH granting AS MATERIALIZED (
+        SELECT NOT EXISTS (SELECT FROM recoveries r WHERE r.accepted_at IS NULL) AS yes
+    ), mine AS MATERIALIZED (
         SELECT t.id, t.name, (
             SELECT count(*) FROM jobs l WHERE l.target_id = t.id AND l.lane = 1 AND l.state = 'leased' AND l.run_at > now()
         ) AS busy
@@ -68,7 +70,7 @@ const CLAIM: &str = "-- jobs::claim
             SELECT j.id, j.session_id, j.kind FROM jobs j JOIN sessions s ON s.id = j.session_id
             WHERE j.target_id = w.id AND j.lane = w.lane AND j.state IN ('queued', 'leased') AND j.run_at <= now()
               AND CASE j.kind WHEN 'revoke' THEN s.desired = 'absent' AND s.ended_at IS NULL
-                              ELSE s.desired = 'present' AND s.observed = 'armed' END
+                              ELSE s.desired = 'present' AND s.observed = 'armed' AND (SELECT yes FROM granting) END
             ORDER BY j.run_at LIMIT $3 FOR UPDATE OF j SKIP LOCKED
         ) j
         LIMIT $3
@@ -77,7 +79,7 @@ const CLAIM: &str = "-- jobs::claim
         CROSS JOIN LATERAL (
             SELECT j.id, j.session_id, j.kind FROM jobs j JOIN sessions s ON s.id = j.session_id
             WHERE j.target_id = w.id AND j.lane = 1 AND j.state IN ('queued', 'leased') AND j.run_at <= now()
-              AND s.desired = 'present' AND s.ready_at IS NULL
+              AND s.desired = 'present' AND s.ready_at IS NULL AND (SELECT yes FROM granting)
             ORDER BY j.run_at LIMIT least($4, greatest(0, $5 - w.busy)) FOR UPDATE OF j SKIP LOCKED
         ) j
         LIMIT $4

@@ -12,9 +12,10 @@ use gk_shared::wire::session::SessionFailure;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::Look;
 use super::reconcile::Step;
+use super::{Look, ahead};
 use crate::store::event::clean;
+use crate::store::recovery::{self, Cause, Evidence};
 use crate::store::row::Reader;
 use crate::store::sessions::end::{Why, want_absent};
 use crate::store::{AuditedTx, Event, Lane, Ledger, Origin, StoreError, cleanup};
@@ -27,7 +28,8 @@ type Steps = [(SessionId, Step)];
 
 pub(super) async fn apply(ledger: &Ledger, origin: Origin, look: &Look<'_>, steps: &Steps) -> Result<(), StoreError> {
     let new = new_orphans(ledger, look, &pick(steps, |step| step == Step::Orphan)).await?;
-    if steps.iter().any(|(_, step)| changes(*step)) || !new.is_empty() || jumped(look) {
+    let ahead = ahead(look);
+    if steps.iter().any(|(_, step)| changes(*step)) || !new.is_empty() || jumped(look) || !ahead.is_empty() {
         let tx = ledger.begin(Lane::Ending, origin).await?;
         change(tx, look, (steps, &new)).await?;
     }
@@ -75,6 +77,7 @@ async fn change(mut tx: AuditedTx, look: &Look<'_>, (steps, new): (&Steps, &[Ses
     events.extend(end(&mut tx, &gone).await?);
     events.extend(reopen(&mut tx, look, &pick(steps, |step| step == Step::Resurrected)).await?);
     events.extend(orphans(&tx, look, new).await?);
+    events.extend(behind(&tx, look, new).await?);
     if jumped(look) {
         let jump = look.observation.clock_jump_ms;
         events.push(Event::new(AuditAction::ClockJump, &look.observation.target).fact("milliseconds", jump));
@@ -83,6 +86,43 @@ async fn change(mut tx: AuditedTx, look: &Look<'_>, (steps, new): (&Steps, &[Ses
         Some(recorded) => recorded.commit().await,
         None => Ok(()),
     }
+}
+
+const CATCH_UP: &str = "-- observe::catch_up
+    UPDATE sessions s SET generation = r.generation FROM unnest($1::uuid[], $2::bigint[]) AS r (id, generation)
+    WHERE s.id = r.id AND s.generation < r.generation";
+
+/// What shows that the ledger went back: the target is further than it, or knows sessions that it does not. From there on
+/// its generations go past those of the target, so that nothing it wants is taken for late there.
+async fn behind(tx: &AuditedTx, look: &Look<'_>, new: &[SessionId]) -> Result<Vec<Event>, StoreError> {
+    let (target, mut found) = (&look.observation.target, Vec::new());
+    let ahead = ahead(look);
+    if let Some((first, generation)) = ahead.first() {
+        let (ids, generations): (Vec<Uuid>, Vec<i64>) = ahead.iter().map(|(id, at)| (id.uuid(), *at)).unzip();
+        tx.query(CATCH_UP, &[&ids, &generations]).await?;
+        let detail = format!(
+            "{} session(s) are further on target {target} than in the ledger, such as {first}, at generation {generation} there",
+            ahead.len()
+        );
+        found.push(Evidence { cause: Cause::GenerationAhead, detail, head: None });
+    }
+    // Only a control plane gives generations: a role that somebody else made is an orphan and nothing more.
+    let minted =
+        |id: &&SessionId| look.observation.roles.iter().any(|role| role.session_id == **id && role.generation > 0);
+    let unknown: Vec<&SessionId> = new.iter().filter(minted).collect();
+    if let Some(first) = unknown.first() {
+        let detail =
+            format!("target {target} knows {} session(s) that the ledger does not, such as {first}", unknown.len());
+        found.push(Evidence { cause: Cause::UnknownSession, detail, head: None });
+    }
+    let mut events = Vec::new();
+    for evidence in &found {
+        if recovery::note(tx, evidence).await? {
+            tracing::error!(detail = evidence.detail, "the ledger went back: nothing is granted, sessions still end");
+            events.push(recovery::behind(evidence));
+        }
+    }
+    Ok(events)
 }
 
 fn failure(message: &str) -> SessionFailure {

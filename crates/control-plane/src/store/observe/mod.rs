@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::row::Reader;
 use super::tokens::AgentIdentity;
-use super::{Lane, Ledger, Origin, StoreError};
+use super::{Lane, Ledger, Origin, StoreError, recovery};
 use reconcile::{Known, Step, dropped, missing, seen};
 
 /// How old a change here has to be before an observation may contradict it.
@@ -80,7 +80,11 @@ pub async fn observe(
     let look = Look { target, observation, known };
     let steps = plan(&look);
     apply::apply(ledger, origin, &look, &steps).await?;
-    Ok(Sight::Intents(intents(&look, &steps)))
+    let mut answer = intents(&look, &steps);
+    if !answer.unknown.is_empty() {
+        end_condemned(&recovery::condemned(ledger, target).await?, &look, &mut answer);
+    }
+    Ok(Sight::Intents(answer))
 }
 
 async fn known(
@@ -138,6 +142,28 @@ fn plan(look: &Look<'_>) -> Vec<(SessionId, Step)> {
         steps.extend(unseen.map(|(id, known)| (*id, missing(known))));
     }
     steps
+}
+
+/// What an admin wants ended although the ledger does not know it is wanted absent like any other.
+fn end_condemned(condemned: &HashSet<SessionId>, look: &Look<'_>, answer: &mut Intents) {
+    let unknown = std::mem::take(&mut answer.unknown);
+    let (ending, left): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|id| condemned.contains(id));
+    answer.unknown = left;
+    let seen = |id| look.observation.roles.iter().find(|role| role.session_id == id).map_or(1, |role| role.generation);
+    answer.intents.extend(ending.into_iter().map(|session_id| SessionIntent {
+        session_id,
+        desired: Desired::Absent,
+        generation: seen(session_id).max(1),
+    }));
+}
+
+/// Sessions that are further on the target than here: only a ledger that went back has such.
+fn ahead(look: &Look<'_>) -> Vec<(SessionId, i64)> {
+    let roles = look.observation.roles.iter();
+    roles
+        .filter(|role| look.known.get(&role.session_id).is_some_and(|known| role.generation > known.generation))
+        .map(|role| (role.session_id, role.generation))
+        .collect()
 }
 
 /// The answer: what the steps have just changed is wanted absent with one generation more.
