@@ -13,6 +13,7 @@ mod deps;
 mod gates;
 mod openapi;
 mod process;
+mod release;
 mod release_sql;
 mod servers;
 mod step;
@@ -39,6 +40,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Deps(deps::DepsArgs),
     Openapi(openapi::OpenapiArgs),
+    Release(release::ReleaseArgs),
     ReleaseSql(release_sql::ReleaseSqlArgs),
     Test(test::TestArgs),
     Torture(torture::TortureArgs),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => args.run(&workspace),
         Command::Deps(args) => args.run(&workspace),
         Command::Openapi(args) => args.run(&workspace),
+        Command::Release(args) => args.run(&workspace),
         Command::ReleaseSql(args) => args.run(&workspace),
         Command::Test(args) => args.run(&workspace),
         Command::Torture(args) => args.run(&workspace),
