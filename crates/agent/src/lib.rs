@@ -74,8 +74,10 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
     }
     let providers: Vec<_> = config.targets.into_iter().map(|target| Arc::new(PostgresTarget::new(target))).collect();
     for provider in &providers {
-        let (provider, stop) = (Arc::clone(provider), stop.clone());
-        tasks.spawn(async move { provider.warn_of_refused_iterations(stop).await });
+        let (of_probe, of_stock) = (Arc::clone(provider), Arc::clone(provider));
+        let (stop, until) = (stop.clone(), stop.clone());
+        tasks.spawn(async move { of_probe.warn_of_refused_iterations(stop).await });
+        tasks.spawn(async move { of_stock.keep_stock(until).await });
     }
     let targets: Arc<BTreeMap<TargetName, Arc<Target>>> = Arc::new(providers.into_iter().map(named).collect());
     tracing::info!(control_plane = %config.control_plane, targets = ?targets.keys().collect::<Vec<_>>(), "agent runs");

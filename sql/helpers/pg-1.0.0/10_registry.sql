@@ -11,7 +11,9 @@ CREATE TABLE IF NOT EXISTS gk.setting (
 INSERT INTO gk.setting (name, value, note) VALUES
   ('min_iterations', 4096, 'fewest SCRAM iterations a verifier may have (1 to 20000); each costs this server CPU time'),
   ('settle_ms', 500, 'how long a role must be seen without a backend before it is dropped'),
-  ('fence_keep_days', 30, 'how long the row of a closed session is kept; 0 is for ever')
+  ('fence_keep_days', 30, 'how long the row of a closed session is kept; 0 is for ever'),
+  ('spare_limit', 32, 'how many roles may wait ready-made for sessions to come; 0 is none'),
+  ('spare_minutes', 60, 'how long such a role waits before it is dropped unused')
 ON CONFLICT (name) DO NOTHING;
 
 -- A clock that never goes back: `ahead` grows by whatever the server's clock jumps back, so that a session's
@@ -31,10 +33,24 @@ CREATE TABLE IF NOT EXISTS gk.pack (
   role_oid   oid         NOT NULL UNIQUE,       -- the very role we made; another of the same name is refused
   max_ttl    interval    NOT NULL CHECK (max_ttl > interval '0' AND max_ttl <= interval '24 hours'),
   conn_limit int         NOT NULL CHECK (conn_limit BETWEEN 1 AND 50),
-  max_live   int         NOT NULL CHECK (max_live BETWEEN 1 AND 5000), -- from 16 on a mint costs more with each live role
+  max_live   int         NOT NULL CONSTRAINT pack_max_live_check CHECK (max_live BETWEEN 1 AND 20000),
   enabled    boolean     NOT NULL DEFAULT false,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (name, version)
+);
+
+-- Earlier texts of this file said 5000.
+ALTER TABLE gk.pack DROP CONSTRAINT IF EXISTS pack_max_live_check;
+ALTER TABLE gk.pack ADD CONSTRAINT pack_max_live_check CHECK (max_live BETWEEN 1 AND 20000);
+
+-- How many sessions of a pack were live at which mint: with the mints since, a bound that saves counting at each.
+CREATE SEQUENCE IF NOT EXISTS gk.mints;
+CREATE TABLE IF NOT EXISTS gk.live_mark (
+  pack         text   NOT NULL,
+  pack_version text   NOT NULL,
+  live         bigint NOT NULL,
+  mints        bigint NOT NULL,
+  PRIMARY KEY (pack, pack_version)
 );
 
 -- The application's schemas, as the last bootstrap was told: what the doctor expects every pack to reach.
@@ -81,6 +97,16 @@ CREATE INDEX IF NOT EXISTS fence_ending ON gk.fence (disarmed_at) WHERE state IN
 CREATE INDEX IF NOT EXISTS fence_live ON gk.fence (pack, pack_version) WHERE state <> 'closed';
 CREATE INDEX IF NOT EXISTS fence_role ON gk.fence (role_oid);
 CREATE INDEX IF NOT EXISTS fence_closed ON gk.fence (closed_at) WHERE state = 'closed';
+
+-- Roles made ahead of need: no login, no right, no session, never used before. One row each, until it becomes a
+-- session's role or is dropped.
+CREATE TABLE IF NOT EXISTS gk.spare (
+  verifier_sha bytea       PRIMARY KEY,         -- SHA-256 of the secret that it has: whoever mints with it gets this role
+  role_name    name        NOT NULL UNIQUE,
+  role_oid     oid         NOT NULL UNIQUE,
+  maker_pid    int         NOT NULL,            -- the agent's connection that made it; dropped when that is gone
+  made_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+);
 
 -- Which deadman watches this database. A row, not an advisory lock: any user may take an advisory lock.
 CREATE TABLE IF NOT EXISTS gk.watch (

@@ -1,12 +1,15 @@
 -- 15_common.sql: small functions that the helpers share. For gk_owner alone: nobody else may call them.
+--
+-- What a mint or an end calls is plpgsql, which plans a query once per connection; a function in SQL with a pinned
+-- search_path is parsed and planned at each call, which was two thirds of a mint's cost.
 
 CREATE OR REPLACE FUNCTION gk.version() RETURNS text
 LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$ SELECT 'pg-1.0.0'::text $$;
 
 CREATE OR REPLACE FUNCTION gk.setting_of(p_name text) RETURNS int
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT s.value FROM gk.setting s WHERE s.name = p_name $$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN (SELECT s.value FROM gk.setting s WHERE s.name = p_name); END $$;
 
 -- The role of a session. The way back is as plain: the role's name alone names the session.
 CREATE OR REPLACE FUNCTION gk.role_of(p_session text) RETURNS name
@@ -21,27 +24,29 @@ END
 $$;
 
 CREATE OR REPLACE FUNCTION gk.session_of(p_role name) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT CASE WHEN p_role::text ~ '^gk_[0-9a-hjkmnp-tv-z]{26}$' THEN 'sess_' || upper(substr(p_role::text, 4)) END $$;
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN CASE WHEN p_role::text ~ '^gk_[0-9a-hjkmnp-tv-z]{26}$' THEN 'sess_' || upper(substr(p_role::text, 4)) END; END $$;
 
 -- The comment that every minted role carries. A role without it was made by somebody else.
 CREATE OR REPLACE FUNCTION gk.marker(p_session text, p_database name) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT 'gatekeeper ' || p_session || ' database ' || p_database::text $$;
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN 'gatekeeper ' || p_session || ' database ' || p_database::text; END $$;
 
 -- Is this role one that the helpers of this database minted? (p_any: of any database of this server)
 CREATE OR REPLACE FUNCTION gk.is_marked(p_oid oid, p_any boolean DEFAULT false) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT EXISTS (
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN EXISTS (
     SELECT FROM pg_catalog.pg_roles r JOIN pg_catalog.pg_database d ON p_any OR d.datname = current_database()
      WHERE r.oid = p_oid
-       AND shobj_description(r.oid, 'pg_authid') = gk.marker(gk.session_of(r.rolname), d.datname))
+       AND shobj_description(r.oid, 'pg_authid') = gk.marker(gk.session_of(r.rolname), d.datname));
+END
 $$;
 
 -- The clock that never goes back. tick() moves it; who finds it locked leaves it to the other.
 CREATE OR REPLACE FUNCTION gk.steady_clock() RETURNS timestamptz
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT greatest(c.max_seen, clock_timestamp() + c.ahead) FROM gk.clock_mark c $$;
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN (SELECT greatest(c.max_seen, clock_timestamp() + c.ahead) FROM gk.clock_mark c); END $$;
 
 CREATE OR REPLACE FUNCTION gk.tick() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -78,13 +83,13 @@ END
 $$;
 
 -- Makes gk_owner a member of a role that it made, so that it may signal its backends and hand on what it owns.
--- Goes away with the role. Only paid when needed: from 16 on each membership makes every later mint dearer.
+-- Goes away with the role. Only paid when needed: from 16 on each such membership makes every later grant dearer.
 CREATE OR REPLACE FUNCTION gk.own(p_role name) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   IF pg_is_in_recovery() OR pg_has_role('gk_owner', p_role, 'USAGE') THEN RETURN; END IF;
   IF current_setting('server_version_num')::int >= 160000 THEN
-    EXECUTE format('GRANT %I TO gk_owner WITH INHERIT TRUE, SET FALSE', p_role);
+    PERFORM gk.alter_made(p_role, format('GRANT %I TO gk_owner WITH INHERIT TRUE, SET FALSE', p_role));
   ELSE
     EXECUTE format('GRANT %I TO gk_owner', p_role);
   END IF;

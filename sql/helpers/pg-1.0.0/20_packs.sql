@@ -6,21 +6,31 @@
 -- What makes a pack unfit to be granted, or null: gone, replaced, or leading (over any number of steps) to a role
 -- with attributes, to a login, or to one of Postgres' own roles.
 CREATE OR REPLACE FUNCTION gk.pack_fault(p_oid oid, p_name name) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  WITH RECURSIVE up (oid) AS (
-    SELECT p_oid
-    UNION
-    SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN up ON m.member = up.oid
-  )
-  SELECT CASE
-    WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = p_oid AND r.rolname = p_name)
-      THEN 'its role is gone or was replaced outside Gatekeeper'
-    ELSE (SELECT 'its role reaches the privileged role ' || r.rolname
-            FROM pg_catalog.pg_roles r JOIN up USING (oid)
-           WHERE r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls
-              OR r.rolcanlogin OR r.oid < 16384 OR r.rolname IN ('gk_owner', 'gk_heir', 'gk_agent')
-           ORDER BY r.rolname LIMIT 1)
-  END
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  -- as nearly every pack is: the role itself, which one look at an index shows, and nothing behind it
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member = p_oid)
+     AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = p_oid AND r.rolname = p_name
+                  AND NOT (r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls
+                           OR r.rolcanlogin OR r.oid < 16384 OR r.rolname IN ('gk_owner', 'gk_heir', 'gk_agent'))) THEN
+    RETURN NULL;
+  END IF;
+  RETURN (
+    WITH RECURSIVE up (oid) AS (
+      SELECT p_oid
+      UNION
+      SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN up ON m.member = up.oid
+    )
+    SELECT CASE
+      WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = p_oid AND r.rolname = p_name)
+        THEN 'its role is gone or was replaced outside Gatekeeper'
+      ELSE (SELECT 'its role reaches the privileged role ' || r.rolname
+              FROM pg_catalog.pg_roles r JOIN up USING (oid)
+             WHERE r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls
+                OR r.rolcanlogin OR r.oid < 16384 OR r.rolname IN ('gk_owner', 'gk_heir', 'gk_agent')
+             ORDER BY r.rolname LIMIT 1)
+    END);
+END
 $$;
 
 -- Roles belong to the whole server and packs to one database, so the name ends in the database's oid.

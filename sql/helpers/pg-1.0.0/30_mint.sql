@@ -6,8 +6,8 @@
 
 -- The fewest rounds that a verifier may have here, so that an agent can tell before somebody waits for a session.
 CREATE OR REPLACE FUNCTION gk.min_iterations() RETURNS int
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$ SELECT greatest(gk.setting_of('min_iterations'), 1) $$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN greatest(gk.setting_of('min_iterations'), 1); END $$;
 
 -- Anything that is not exactly a verifier would be taken as a plaintext password, so the form is strict. The server
 -- works through all iterations once per CREATE or ALTER ROLE, so their number is bounded.
@@ -83,18 +83,23 @@ $$;
 
 -- Text of an instant that no DateStyle or TimeZone setting can bend.
 CREATE OR REPLACE FUNCTION gk.stamp(p_at timestamptz) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00' $$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'; END $$;
 
--- CREATE ROLE, membership, comment. Errors are raised anew so that the statement's text stays here.
+-- The role (made now, or a spare that has this secret), membership, comment. Errors are raised anew so that the statement's text stays here.
 CREATE OR REPLACE FUNCTION gk.create_role(f gk.fence, p_verifier text) RETURNS oid
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_limits text;
+  v_mark   text;
 BEGIN
-  EXECUTE format(
-    'CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT '
-    'CONNECTION LIMIT %s PASSWORD %L VALID UNTIL %L', f.role_name, f.conn_limit, p_verifier, gk.stamp(f.valid_until));
-  -- before the GRANT, which makes the server forget (from 16 on: look up anew, role by role) what gk_owner may
-  EXECUTE format('COMMENT ON ROLE %I IS %L', f.role_name, gk.marker(f.session, current_database()));
+  v_limits := format('CONNECTION LIMIT %s VALID UNTIL %L', f.conn_limit, gk.stamp(f.valid_until));
+  v_mark := format('; COMMENT ON ROLE %I IS %L', f.role_name, gk.marker(f.session, current_database()));
+  IF NOT gk.take_spare(f, v_mark || format('; ALTER ROLE %I LOGIN ', f.role_name) || v_limits) THEN
+    PERFORM gk.make(get_byte(f.verifier_sha, 0), format(
+      'CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT PASSWORD %L ',
+      f.role_name, p_verifier) || v_limits || v_mark);
+  END IF;
   IF current_setting('server_version_num')::int >= 160000 THEN
     EXECUTE format('GRANT %I TO %I WITH ADMIN FALSE, INHERIT TRUE, SET FALSE', f.pack_role, f.role_name);
   ELSE
@@ -116,7 +121,7 @@ $$;
 CREATE OR REPLACE FUNCTION gk.set_verifier(p_role name, p_verifier text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  EXECUTE format('ALTER ROLE %I PASSWORD %L', p_role, p_verifier);
+  PERFORM gk.alter_made(p_role, format('ALTER ROLE %I PASSWORD %L', p_role, p_verifier));
 EXCEPTION
   WHEN query_canceled THEN
     RAISE EXCEPTION 'giving role % a new secret was cancelled', p_role USING ERRCODE = '57014';
@@ -170,10 +175,36 @@ BEGIN
   PERFORM gk.check_same(f, w);
   PERFORM gk.check_lease(p_not_after);
   PERFORM gk.set_verifier(f.role_name, p_verifier);
+  PERFORM gk.drop_spare(x) FROM gk.spare x WHERE x.verifier_sha = w.verifier_sha;  -- its secret is in use now
   UPDATE gk.fence x SET gen = w.gen, verifier_sha = w.verifier_sha WHERE x.session = f.session;
   PERFORM gk.check_lease(p_not_after);
   RETURN QUERY SELECT f.role_name, f.valid_until,
     CASE WHEN w.gen = f.created_gen AND w.verifier_sha = f.verifier_sha THEN 'created' ELSE 'rearmed' END;
+END
+$$;
+
+-- Has the pack more live sessions than it may, with the one that was just noted? Counting costs with their number, so it
+-- is done only when as many could be live as there were at the last count, and every mint since.
+CREATE OR REPLACE FUNCTION gk.is_over(pk gk.pack) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_mints bigint := nextval('gk.mints');
+  v_live  bigint;
+  m       gk.live_mark;
+BEGIN
+  SELECT * INTO m FROM gk.live_mark x WHERE x.pack = pk.name AND x.pack_version = pk.version;
+  IF FOUND AND v_mints > m.mints AND m.live + v_mints - m.mints <= pk.max_live THEN RETURN false; END IF;
+  v_live := (SELECT count(*) FROM gk.fence f
+              WHERE f.pack = pk.name AND f.pack_version = pk.version AND f.state <> 'closed');
+  -- who finds the mark locked leaves it to the other
+  IF m.pack IS NULL THEN
+    INSERT INTO gk.live_mark VALUES (pk.name, pk.version, v_live, v_mints) ON CONFLICT DO NOTHING;
+  ELSE
+    UPDATE gk.live_mark SET live = v_live, mints = v_mints WHERE (pack, pack_version) IN (
+      SELECT x.pack, x.pack_version FROM gk.live_mark x
+       WHERE x.pack = pk.name AND x.pack_version = pk.version FOR UPDATE SKIP LOCKED);
+  END IF;
+  RETURN v_live > pk.max_live;
 END
 $$;
 
@@ -221,8 +252,7 @@ BEGIN
     RETURN QUERY SELECT * FROM gk.rearm(w, p_verifier, p_not_after);
     RETURN;
   END IF;
-  IF (SELECT count(*) FROM gk.fence f
-       WHERE f.pack = w.pack AND f.pack_version = w.pack_version AND f.state <> 'closed') > pk.max_live THEN
+  IF gk.is_over(pk) THEN
     RAISE EXCEPTION 'pack % % has % live sessions on this target, its limit', pk.name, pk.version, pk.max_live
       USING ERRCODE = '53400', HINT = 'End some, or raise max_live in gk.pack.';
   END IF;

@@ -44,7 +44,7 @@ $$;
 CREATE OR REPLACE FUNCTION gk.set_expiry(p_role name, p_valid_until timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  EXECUTE format('ALTER ROLE %I VALID UNTIL %L', p_role, gk.stamp(p_valid_until));
+  PERFORM gk.alter_made(p_role, format('ALTER ROLE %I VALID UNTIL %L', p_role, gk.stamp(p_valid_until)));
 EXCEPTION WHEN internal_error THEN  -- "tuple concurrently updated": worth another try
   RAISE EXCEPTION 'could not give role % a new expiry', p_role USING ERRCODE = '40001';
 END

@@ -13,8 +13,8 @@ DECLARE
 BEGIN
   FOR i IN 1..p_tries LOOP
     BEGIN
-      EXECUTE format('ALTER ROLE %I NOLOGIN CONNECTION LIMIT 0 PASSWORD NULL VALID UNTIL %L',
-                     v_role, '1970-01-01 00:00:00+00');
+      PERFORM gk.alter_made(v_role, format('ALTER ROLE %I NOLOGIN CONNECTION LIMIT 0 PASSWORD NULL VALID UNTIL %L',
+                                           v_role, '1970-01-01 00:00:00+00'));
       RETURN true;
     EXCEPTION WHEN lock_not_available OR internal_error OR deadlock_detected THEN
       PERFORM gk.signal(p_oid);
@@ -26,8 +26,11 @@ $$;
 
 -- Does somebody hold the role's rights beside its login? Up to 14 a role may make others members of itself.
 CREATE OR REPLACE FUNCTION gk.is_shared(p_oid oid) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = p_oid AND m.member <> 'gk_owner'::regrole)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = p_oid AND m.member <> 'gk_owner'::regrole
+                   AND NOT EXISTS (SELECT FROM gk.maker k WHERE k.role_oid = m.member));
+END
 $$;
 
 -- Whoever still holds the role's rights loses them at the next statement. REVOKE costs by the members of the pack from
@@ -56,10 +59,13 @@ $$;
 
 -- What keeps the row of a role locked when nobody is connected.
 CREATE OR REPLACE FUNCTION gk.prepared_by(p_oid oid) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT string_agg(format('in database %I, as a superuser: ROLLBACK PREPARED %L;', d.datname, x.gid), ' ' ORDER BY x.prepared)
-    FROM pg_catalog.pg_prepared_xact() x LEFT JOIN pg_catalog.pg_database d ON d.oid = x.dbid
-   WHERE x.ownerid = p_oid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (
+    SELECT string_agg(format('in database %I, as a superuser: ROLLBACK PREPARED %L;', d.datname, x.gid), ' ' ORDER BY x.prepared)
+      FROM pg_catalog.pg_prepared_xact() x LEFT JOIN pg_catalog.pg_database d ON d.oid = x.dbid
+     WHERE x.ownerid = p_oid);
+END
 $$;
 
 -- Disarms a locked fence row whose role exists: the one way by which a role is taken its login.
@@ -139,8 +145,10 @@ BEGIN
   INSERT INTO gk.fence AS x (session, gen, state, role_name, disarmed_at, closed_at, detail)
   VALUES (p_session, p_gen, 'closed', v_role, clock_timestamp(), clock_timestamp(), 'ended before it was minted')
   ON CONFLICT (session) DO NOTHING;                       -- a mint that has not committed yet is waited for here
-  PERFORM gk.adopt(p_session);
   SELECT * INTO STRICT f FROM gk.fence x WHERE x.session = p_session FOR UPDATE;
+  IF f.state = 'closed' AND gk.adopt(p_session) THEN
+    SELECT * INTO STRICT f FROM gk.fence x WHERE x.session = p_session;
+  END IF;
   IF f.state = 'minted' AND p_gen < f.gen THEN
     RAISE EXCEPTION 'generation % of session % is stale; the target has seen %', p_gen, p_session, f.gen
       USING ERRCODE = 'GK001', HINT = 'Another worker went on with it: drop this job.';

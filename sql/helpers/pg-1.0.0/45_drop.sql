@@ -17,19 +17,26 @@ $$;
 
 -- How many objects of other databases still refer to the role.
 CREATE OR REPLACE FUNCTION gk.left_elsewhere(p_oid oid) RETURNS TABLE (database name, objects bigint)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT d.datname, count(*)
-    FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_database d ON d.oid = s.dbid
-   WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.refobjid = p_oid
-     AND d.datname <> current_database()
-   GROUP BY 1 ORDER BY 1
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+    SELECT d.datname, count(*)
+      FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_database d ON d.oid = s.dbid
+     WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.refobjid = p_oid
+       AND d.datname <> current_database()
+     GROUP BY 1 ORDER BY 1;
+END
 $$;
 
 CREATE OR REPLACE FUNCTION gk.left_here(p_oid oid) RETURNS bigint
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT count(*) FROM pg_catalog.pg_shdepend s
-   WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.refobjid = p_oid
-     AND s.dbid IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (
+    SELECT count(*) FROM pg_catalog.pg_shdepend s
+     WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.refobjid = p_oid
+       AND s.dbid IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())));
+END
 $$;
 
 -- How to mend what the error says, for a person with more rights than gk_owner has.
@@ -46,11 +53,14 @@ $$;
 
 -- Why there is more to hand on than the agent's statement_timeout leaves time for, or null.
 CREATE OR REPLACE FUNCTION gk.too_much(f gk.fence) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT format('%s objects in database %I depend on it, which are too many to hand on here; to mend, there, as a '
-                'superuser: SET statement_timeout = 0; REASSIGN OWNED BY %I TO gk_heir; DROP OWNED BY %I; '
-                '(then it is dropped at the next try)', n, current_database(), f.role_name, f.role_name)
-    FROM gk.left_here(f.role_oid) n WHERE n > 20000
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (
+    SELECT format('%s objects in database %I depend on it, which are too many to hand on here; to mend, there, as a '
+                  'superuser: SET statement_timeout = 0; REASSIGN OWNED BY %I TO gk_heir; DROP OWNED BY %I; '
+                  '(then it is dropped at the next try)', n, current_database(), f.role_name, f.role_name)
+      FROM gk.left_here(f.role_oid) n WHERE n > 20000);
+END
 $$;
 
 -- Drops the role, or says what is in the way. Each half stands by itself: what was handed on stays so. A cancel, too, is
@@ -73,13 +83,14 @@ BEGIN
   SELECT string_agg(format('%s object(s) in database %I', e.objects, e.database), ', ') INTO v_msg
     FROM gk.left_elsewhere(f.role_oid) e;
   IF v_msg IS NOT NULL THEN
+    PERFORM gk.own(f.role_name);  -- its maker is of this database alone, and there gk_owner has to act
     RETURN QUERY SELECT 'elsewhere'::text, v_msg || format(
       '; to mend, there: SELECT gk.clean_here(%L); or, where Gatekeeper is not installed, as a superuser: '
       'REASSIGN OWNED BY %I TO gk_heir; DROP OWNED BY %I;', f.session, f.role_name, f.role_name);
     RETURN;
   END IF;
   BEGIN
-    EXECUTE format('DROP ROLE %I', f.role_name);
+    PERFORM gk.alter_made(f.role_name, format('DROP ROLE %I', f.role_name));
   EXCEPTION WHEN query_canceled OR OTHERS THEN
     GET STACKED DIAGNOSTICS v_msg = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
     RETURN QUERY SELECT 'stuck'::text, format('%s [%s] %s; to mend: %s', v_msg, SQLSTATE,
@@ -117,14 +128,17 @@ $$;
 
 -- What cannot be tried at all, or null.
 CREATE OR REPLACE FUNCTION gk.hopeless(f gk.fence) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT CASE
-    WHEN gk.prepared_by(f.role_oid) IS NOT NULL
-      THEN 'it left prepared transactions, which only a superuser can end; to mend: ' || gk.prepared_by(f.role_oid)
-    WHEN r.rolname <> f.role_name
-      THEN format('it was renamed to %I outside Gatekeeper; to mend: DROP ROLE %I; or ALTER ROLE %I RENAME TO %I;',
-                  r.rolname, r.rolname, r.rolname, f.role_name)
-  END FROM pg_catalog.pg_roles r WHERE r.oid = f.role_oid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (
+    SELECT CASE
+      WHEN gk.prepared_by(f.role_oid) IS NOT NULL
+        THEN 'it left prepared transactions, which only a superuser can end; to mend: ' || gk.prepared_by(f.role_oid)
+      WHEN r.rolname <> f.role_name
+        THEN format('it was renamed to %I outside Gatekeeper; to mend: DROP ROLE %I; or ALTER ROLE %I RENAME TO %I;',
+                    r.rolname, r.rolname, r.rolname, f.role_name)
+    END FROM pg_catalog.pg_roles r WHERE r.oid = f.role_oid);
+END
 $$;
 
 -- One try on a locked row that is disarmed, with its result written down.

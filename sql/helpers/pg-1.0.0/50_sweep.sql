@@ -52,8 +52,8 @@ DECLARE
 BEGIN
   FOR r IN SELECT gk.session_of(p.rolname) AS session, p.rolname
              FROM pg_catalog.pg_roles p LEFT JOIN gk.fence f ON f.role_name = p.rolname AND f.state <> 'closed'
-            WHERE p.rolname::text ~ '^gk_[0-9a-hjkmnp-tv-z]{26}$' AND f.session IS NULL
-              AND p.rolvaliduntil <= clock_timestamp() AND gk.is_marked(p.oid)
+            WHERE p.rolvaliduntil <= clock_timestamp() AND p.rolname::text ~ '^gk_[0-9a-hjkmnp-tv-z]{26}$'
+              AND f.session IS NULL AND gk.is_marked(p.oid)
             LIMIT p_limit
   LOOP
     INSERT INTO gk.fence AS x (session, gen, state, role_name, closed_at)
@@ -123,6 +123,7 @@ BEGIN
       RETURN QUERY SELECT f.session, 'failed'::text, format('%s [%s]', SQLERRM, SQLSTATE);
     END;
   END LOOP;
+  PERFORM gk.clear_spares();
   PERFORM gk.forget(v_limit);
 END
 $$;

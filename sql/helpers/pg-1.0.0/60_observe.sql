@@ -11,6 +11,10 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
   WITH activity AS MATERIALIZED (
     SELECT a.usesysid, count(*) AS n FROM pg_catalog.pg_stat_activity a
      WHERE a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid() GROUP BY 1
+  ), stray AS MATERIALIZED (  -- few, so that the dear question about each is asked of few
+    SELECT p.oid, p.rolname, p.rolcanlogin, p.rolvaliduntil FROM pg_catalog.pg_roles p
+     WHERE p.rolname::text ~ '^gk_[0-9a-hjkmnp-tv-z]{26}$'
+       AND NOT EXISTS (SELECT FROM gk.fence f WHERE f.role_name = p.rolname AND f.state <> 'closed')
   ), seen AS (
     SELECT f.session, coalesce(r.rolname, f.role_name) AS role_name, f.gen,
            CASE WHEN r.oid IS NULL AND s.oid IS NOT NULL THEN 'replaced' ELSE f.state END AS state,
@@ -32,11 +36,9 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
            CASE WHEN gk.is_marked(p.oid) THEN 'minted here, but there is no row for it'
                 ELSE 'has no mark of Gatekeeper: somebody else made it' END,
            NULL, NULL
-      FROM pg_catalog.pg_roles p LEFT JOIN activity a ON a.usesysid = p.oid
-     WHERE p.rolname::text ~ '^gk_[0-9a-hjkmnp-tv-z]{26}$'
-       AND NOT EXISTS (SELECT FROM gk.fence f WHERE f.role_name = p.rolname AND f.state <> 'closed')
+      FROM stray p LEFT JOIN activity a ON a.usesysid = p.oid
        -- another database's session is that database's business
-       AND (gk.is_marked(p.oid) OR NOT gk.is_marked(p.oid, true))
+     WHERE (gk.is_marked(p.oid) OR NOT gk.is_marked(p.oid, true))
   )
   SELECT s.*, clock_timestamp() FROM seen s ORDER BY s.session
 $$;

@@ -81,6 +81,10 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
          'gk_owner must be NOLOGIN with CREATEROLE alone', 'ALTER ROLE gk_owner NOLOGIN NOSUPERUSER NOREPLICATION NOBYPASSRLS CREATEROLE;'
     FROM pg_catalog.pg_roles r WHERE r.rolname = 'gk_owner'
   UNION ALL
+  SELECT 'makers', count(*) = count(r.oid) FILTER (WHERE r.rolcreaterole AND NOT (r.rolcanlogin OR r.rolsuper OR r.rolreplication OR r.rolbypassrls)),
+         'the roles gkmaker_* of this database must be NOLOGIN with CREATEROLE alone', 'Run the bootstrap again; it says which is not.'
+    FROM gk.maker k LEFT JOIN pg_catalog.pg_roles r ON r.oid = k.role_oid HAVING count(*) > 0
+  UNION ALL
   SELECT 'agent', gk.agent_excess() = '', coalesce(nullif(gk.agent_excess(), ''), 'gk_agent may call the helpers and nothing else'),
          'Take from gk_agent what is named here; it needs EXECUTE on the helpers alone.'
   UNION ALL

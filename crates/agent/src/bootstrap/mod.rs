@@ -18,12 +18,14 @@ use std::fmt::Write as _;
 pub const HELPERS_VERSION: &str = "pg-1.0.0";
 
 /// The helper files in the order in which they have to run.
-const HELPERS: [(&str, &str); 14] = [
+const HELPERS: [(&str, &str); 16] = [
     ("00_roles.sql", include_str!("../../../../sql/helpers/pg-1.0.0/00_roles.sql")),
     ("10_registry.sql", include_str!("../../../../sql/helpers/pg-1.0.0/10_registry.sql")),
     ("15_common.sql", include_str!("../../../../sql/helpers/pg-1.0.0/15_common.sql")),
+    ("17_makers.sql", include_str!("../../../../sql/helpers/pg-1.0.0/17_makers.sql")),
     ("20_packs.sql", include_str!("../../../../sql/helpers/pg-1.0.0/20_packs.sql")),
     ("30_mint.sql", include_str!("../../../../sql/helpers/pg-1.0.0/30_mint.sql")),
+    ("33_stock.sql", include_str!("../../../../sql/helpers/pg-1.0.0/33_stock.sql")),
     ("35_extend.sql", include_str!("../../../../sql/helpers/pg-1.0.0/35_extend.sql")),
     ("40_end.sql", include_str!("../../../../sql/helpers/pg-1.0.0/40_end.sql")),
     ("45_drop.sql", include_str!("../../../../sql/helpers/pg-1.0.0/45_drop.sql")),

@@ -25,4 +25,5 @@ mod life;
 mod plane;
 mod program;
 mod standbys;
+mod stock;
 mod tls;

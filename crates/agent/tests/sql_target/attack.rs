@@ -23,11 +23,11 @@ const WORLD: &str = "
         (SELECT string_agg(concat(relname, relacl, relowner), ',' ORDER BY oid) FROM pg_class WHERE relnamespace IN ('gk'::regnamespace, 'public'::regnamespace)),
         (SELECT string_agg(concat(datname, datacl, datdba), ',' ORDER BY oid) FROM pg_database),
         (SELECT string_agg(concat(setdatabase, setrole), ',' ORDER BY 1) FROM pg_db_role_setting WHERE setrole <> to_regrole($1)::oid),
-        (SELECT string_agg(f::text, ',' ORDER BY session) FROM gk.fence f), (SELECT string_agg(p::text, ',') FROM gk.pack p),
+        (SELECT string_agg(f::text, ',' ORDER BY session) FROM gk.fence f), (SELECT string_agg(s::text, ',') FROM gk.spare s), (SELECT string_agg(k::text, ',') FROM gk.maker k), (SELECT string_agg(p::text, ',') FROM gk.pack p),
         (SELECT string_agg(s::text, ',') FROM gk.setting s), (SELECT string_agg(a, ',') FROM secrets)))";
 
 /// What a stolen `gk_agent` login tries. ROLE is a minted role, SESSION its session, PACK a pack's role.
-const AS_AGENT: [&str; 56] = [
+const AS_AGENT: [&str; 69] = [
     "CREATE ROLE evil LOGIN",
     "CREATE ROLE gk_01arz3ndektsv4rrffq69g5fav LOGIN",
     "CREATE DATABASE evil",
@@ -84,10 +84,23 @@ const AS_AGENT: [&str; 56] = [
     "SELECT gk.shut(10, 1)",
     "SELECT gk.set_verifier('postgres', 'x')",
     "SELECT gk.adopt('SESSION')",
+    "SELECT * FROM gk.spare",
+    "INSERT INTO gk.spare VALUES ('x', 'postgres', 10, 1)",
+    "UPDATE gk.spare SET role_oid = 10",
+    "SELECT gk.create_spare('gkspare_evil', 'x')",
+    "SELECT gk.take_spare(NULL, '; ALTER ROLE gk_agent CREATEROLE')",
+    "SELECT gk.make(1, 'CREATE ROLE evil LOGIN')",
+    "SELECT gk.alter_made('ROLE', 'ALTER ROLE gk_agent CREATEROLE')",
+    "SELECT gk.alter_made('victim', 'DROP ROLE victim')",
+    "UPDATE gk.maker SET place = 1",
+    "UPDATE gk.live_mark SET live = 0",
+    "SELECT setval('gk.mints', 1)",
+    "SELECT gk.drop_spare(NULL)",
+    "SELECT gk.clear_spares()",
 ];
 
 /// Calls of the helpers with what they must not take.
-const HELPERS_AS_AGENT: [(&str, &str); 14] = [
+const HELPERS_AS_AGENT: [(&str, &str); 17] = [
     ("SELECT gk.kill('SESSION')", "55000"),
     ("SELECT * FROM gk.reap('SESSION')", "55000"),
     ("SELECT gk.clean_here('SESSION')", "42501"),
@@ -99,6 +112,9 @@ const HELPERS_AS_AGENT: [(&str, &str); 14] = [
     ("SELECT gk.disarm('sess_01ARZ3NDEKTSV4RRFFQ69G5FA\"', 1)", "22023"),
     ("SELECT gk.disarm('SESSION', 0)", "22023"),
     ("SELECT gk.disarm(NULL, 1)", "22023"),
+    ("SELECT gk.stock('hunter2')", "22023"),
+    ("SELECT gk.stock('SCRAM-SHA-256$4096:x$x:x'' LOGIN SUPERUSER --')", "22023"),
+    ("SELECT gk.stock(NULL)", "22023"),
     ("SELECT * FROM gk.mint('SESSION', 2, 'postgres', 'x', 'x', 'x', 'x', '1 min', 'infinity', NULL)", "22023"),
     ("SELECT * FROM gk.extend('SESSION', 2, 'infinity', 'infinity')", "22023"),
     ("SELECT * FROM gk.extend('SESSION', 2, clock_timestamp() + '5 hours', 'infinity')", "22023"),
@@ -223,6 +239,7 @@ async fn the_agents_login_can_do_nothing_but_call_the_helpers(version: Version) 
         "packs",
         "quiet",
         "reap",
+        "stock",
         "sweep",
         "version",
         "zombies",

@@ -23,6 +23,8 @@ mod fight;
 mod foreign;
 mod lab;
 mod life;
+mod makers;
 mod packs;
 mod standby;
+mod stock;
 mod sweep;

@@ -25,11 +25,10 @@ const SQL: &str = "-- provider::mint\n\
     FROM gk.mint($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8), $9, $10)";
 
 pub(super) async fn mint(target: &PostgresTarget, request: &MintRequest) -> Result<Minted, ProviderError> {
+    let _under_way = target.secrets.under_way();
     let Secret { password, verifier } = target.secrets.take().await?;
     let budget = Budget { time: PATIENCE, deadline: request.act.deadline.clone() };
-    let answer = retrying(budget, || attempt(target, request, &verifier)).await;
-    target.secrets.refill();
-    let (named, valid_until) = answer?;
+    let (named, valid_until) = retrying(budget, || attempt(target, request, &verifier)).await?;
     let role = request.act.session.role_name();
     if named != role.as_str() {
         let text = format!("the helper made role {named} instead of {role}; the helpers are not ours");

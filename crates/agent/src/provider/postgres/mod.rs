@@ -17,6 +17,7 @@ mod retry;
 pub mod scram;
 mod secrets;
 pub(crate) mod sqlstate;
+mod stock;
 mod sweep;
 pub use gk_edge::postgres as tls;
 

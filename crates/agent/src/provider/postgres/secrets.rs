@@ -1,21 +1,29 @@
 //! Passwords made ahead of need: thousands of hash rounds are done while nobody waits for them.
 //!
-//! Always holds: a password is handed out once and never comes back, and at most a few wait in memory. The password is
-//! wiped when it is dropped; its verifier, which the target keeps anyway, is freed and not wiped. What is missing is made
-//! on the spot, so an empty stock costs time and nothing else.
+//! Always holds: a password is handed out once and never comes back, and at most a few wait in memory, none of them for
+//! longer than [`LIFE`]. The password is wiped when it is dropped; its verifier, which the target keeps anyway, is freed
+//! and not wiped. What is missing is made on the spot, so an empty stock costs time and nothing else.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use gk_shared::secret::Password;
 use rand::Rng as _;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 
 use super::scram;
 use crate::provider::error::{Failure, ProviderError};
 
 /// How many wait: a burst takes them at once, and each is a secret in memory.
-const STOCK: usize = 8;
+pub(super) const STOCK: usize = 8;
+/// How long one waits: less than a target keeps the role that was made for it.
+const LIFE: Duration = Duration::from_secs(50 * 60);
+/// How often it is looked whether some are too old.
+const LOOK: Duration = Duration::from_secs(60);
+/// With more mints than this under way the processors have better things to do than to work ahead.
+const QUIET: usize = 1;
 
 /// A password and what the target is given of it.
 pub(super) struct Secret {
@@ -26,39 +34,74 @@ pub(super) struct Secret {
 /// The stock of one target.
 pub(super) struct Secrets {
     iterations: u32,
-    ready: Mutex<VecDeque<Secret>>,
-    /// One at a time refills it.
-    refill: Arc<Semaphore>,
+    ready: Mutex<VecDeque<(Instant, Secret)>>,
+    minting: AtomicUsize,
+    /// One was taken, or a mint has ended.
+    changed: Notify,
+}
+
+/// A mint that is under way; over when it is dropped.
+pub(super) struct UnderWay<'a>(&'a Secrets);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.minting.fetch_sub(1, Ordering::Relaxed);
+        self.0.changed.notify_one();
+    }
 }
 
 impl Secrets {
     pub(super) fn new(iterations: u32) -> Arc<Self> {
-        Arc::new(Self { iterations, ready: Mutex::default(), refill: Arc::new(Semaphore::new(1)) })
+        let (ready, minting, changed) = (Mutex::default(), AtomicUsize::new(0), Notify::new());
+        Arc::new(Self { iterations, ready, minting, changed })
+    }
+
+    /// Says that a mint begins.
+    pub(super) fn under_way(&self) -> UnderWay<'_> {
+        self.minting.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self)
     }
 
     /// A fresh one, from the stock or made now.
     pub(super) async fn take(self: &Arc<Self>) -> Result<Secret, ProviderError> {
         let waiting = self.ready().pop_front();
-        if let Some(secret) = waiting {
-            return Ok(secret);
+        match waiting {
+            Some((_, secret)) => {
+                self.changed.notify_one();
+                Ok(secret)
+            }
+            None => self.made().await,
         }
+    }
+
+    /// A new one, made beside the reactor.
+    pub(super) async fn made(self: &Arc<Self>) -> Result<Secret, ProviderError> {
         let this = Arc::clone(self);
         let made = tokio::task::spawn_blocking(move || this.make()).await;
         made.map_err(|_| ProviderError::new(Failure::Busy, "the agent is shutting down"))
     }
 
-    /// Fills the stock up beside the reactor, unless that is being done already. Called when no mint waits for the
-    /// processor, which is after one and not before.
-    pub(super) fn refill(self: &Arc<Self>) {
-        let Ok(alone) = Arc::clone(&self.refill).try_acquire_owned() else { return };
-        let this = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            let _alone = alone;
-            while this.ready().len() < STOCK {
-                let secret = this.make();
-                this.ready().push_back(secret);
+    /// Puts one into stock.
+    pub(super) fn add(&self, secret: Secret) {
+        self.ready().push_back((Instant::now(), secret));
+    }
+
+    /// Drops all that wait.
+    pub(super) fn clear(&self) {
+        self.ready().clear();
+    }
+
+    /// Waits until one more is wanted and nobody waits for the processors.
+    pub(super) async fn wanted(&self) {
+        loop {
+            self.ready().retain(|(made, _)| made.elapsed() < LIFE);
+            let lacking = self.ready().len() < STOCK;
+            if lacking && self.minting.load(Ordering::Relaxed) <= QUIET {
+                return;
             }
-        });
+            // Either way it is looked again.
+            let _ = tokio::time::timeout(LOOK, self.changed.notified()).await;
+        }
     }
 
     fn make(&self) -> Secret {
@@ -70,7 +113,7 @@ impl Secrets {
         Secret { password, verifier }
     }
 
-    fn ready(&self) -> MutexGuard<'_, VecDeque<Secret>> {
+    fn ready(&self) -> MutexGuard<'_, VecDeque<(Instant, Secret)>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,27 +130,49 @@ mod tests {
 
     use super::*;
 
+    async fn is_wanted(secrets: &Secrets) -> bool {
+        tokio::time::timeout(Duration::from_millis(20), secrets.wanted()).await.is_ok()
+    }
+
     #[tokio::test]
     async fn no_password_is_handed_out_twice_whether_it_was_made_ahead_or_not() {
         let secrets = Secrets::new(2);
         let mut seen = BTreeSet::new();
         for round in 0..3 * STOCK {
+            if round % 2 == 0 {
+                secrets.add(secrets.made().await.expect("made"));
+            }
             let secret = secrets.take().await.expect("made");
             assert!(secret.verifier.starts_with("SCRAM-SHA-256$2:"));
             assert!(seen.insert(secret.password.expose().to_owned()), "round {round}");
             assert!(seen.insert(secret.verifier), "round {round}");
-            secrets.refill();
         }
         assert!(format!("{secrets:?}").ends_with("ready)"), "a stock shows how many and nothing of them");
     }
 
     #[tokio::test]
-    async fn the_stock_is_filled_to_its_bound_and_not_beyond() {
+    async fn one_more_is_wanted_until_the_stock_is_full() {
         let secrets = Secrets::new(1);
-        secrets.refill();
-        secrets.refill();
-        // Whoever gets the permit finds the refill done.
-        drop(secrets.refill.acquire().await.expect("not closed"));
-        assert_eq!(secrets.ready().len(), STOCK);
+        for _ in 0..STOCK {
+            assert!(is_wanted(&secrets).await);
+            secrets.add(secrets.made().await.expect("made"));
+        }
+        assert!(!is_wanted(&secrets).await);
+        drop(secrets.take().await);
+        assert!(is_wanted(&secrets).await);
+        secrets.clear();
+        assert_eq!(secrets.ready().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn none_is_wanted_while_several_mints_are_under_way() {
+        let secrets = Secrets::new(1);
+        let first = secrets.under_way();
+        assert!(is_wanted(&secrets).await);
+        let second = secrets.under_way();
+        assert!(!is_wanted(&secrets).await);
+        drop(first);
+        assert!(is_wanted(&secrets).await);
+        drop(second);
     }
 }
