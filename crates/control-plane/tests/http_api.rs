@@ -20,6 +20,8 @@ mod binary;
 mod catalog;
 #[path = "http_api/credentials.rs"]
 mod credentials;
+#[path = "http_api/handoff.rs"]
+mod handoff;
 #[path = "http_api/idempotency.rs"]
 mod idempotency;
 #[path = "http_api/lanes.rs"]

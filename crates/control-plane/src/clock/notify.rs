@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gk_shared::ids::{SessionId, TargetId};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_postgres::{AsyncMessage, Client, Notification, Statement};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -24,6 +25,8 @@ const SESSIONS: &str = "gk_sessions";
 const AUDIT: &str = "gk_audit";
 /// Wake-ups that one statement sends at most.
 const TOGETHER: usize = 256;
+/// Between two statements that send: a busy minute's wake-ups travel together, one after a pause at once.
+const APART: Duration = Duration::from_millis(10);
 /// Between two proofs that the connection still lives.
 const PROBE: Duration = Duration::from_secs(10);
 /// How long the server may take to answer one statement.
@@ -69,7 +72,12 @@ async fn listen(
     trouble.note("wake-ups between processes", Ok::<_, StoreError>(()));
     wakeups.wake_all();
     let mut batch = Vec::with_capacity(TOGETHER);
+    let mut next = Instant::now();
     loop {
+        let filled = async {
+            tokio::time::sleep_until(next).await;
+            outbox.recv_many(&mut batch, TOGETHER).await
+        };
         let sent = tokio::select! {
             note = heard.recv() => match note {
                 Some(note) => {
@@ -78,10 +86,13 @@ async fn listen(
                 }
                 None => Err(StoreError::Unavailable("the connection was closed".into())),
             },
-            count = outbox.recv_many(&mut batch, TOGETHER) => match count {
+            count = filled => match count {
                 // The switchboard is gone, and the process with it.
                 0 => std::future::pending().await,
-                _ => tell(&client, &send, std::mem::take(&mut batch)).await,
+                _ => {
+                    next = Instant::now() + APART;
+                    tell(&client, &send, std::mem::take(&mut batch)).await
+                }
             },
             () = tokio::time::sleep(PROBE) => answer(client.batch_execute("-- notify::probe\nSELECT 1")).await,
         };

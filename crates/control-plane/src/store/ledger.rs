@@ -12,6 +12,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::random::{self, FreshId, Randomness};
+use super::sessions::Handoff;
 use super::{Origin, StoreError, tx::AuditedTx};
 use crate::config::LedgerConfig;
 use crate::wakeups::Wakeups;
@@ -49,6 +50,7 @@ struct Inner {
     pool: Pool,
     reserve: Pool,
     wakeups: Wakeups,
+    handoff: Handoff,
     randomness: Arc<dyn Randomness>,
 }
 
@@ -78,7 +80,8 @@ impl Ledger {
     pub fn new(config: &LedgerConfig, randomness: Arc<dyn Randomness>, wakeups: Wakeups) -> Result<Self, StoreError> {
         let reserve = (config.pool_size() / 4).max(2);
         let normal = config.pool_size().saturating_sub(reserve).max(2);
-        let inner = Inner { pool: pool(config, normal)?, reserve: pool(config, reserve)?, wakeups, randomness };
+        let (pool, reserve) = (pool(config, normal)?, pool(config, reserve)?);
+        let inner = Inner { pool, reserve, wakeups, handoff: Handoff::default(), randomness };
         Ok(Self { inner: Arc::new(inner), lane: Lane::Normal })
     }
 
@@ -97,6 +100,12 @@ impl Ledger {
     #[must_use]
     pub fn wakeups(&self) -> &Wakeups {
         &self.inner.wakeups
+    }
+
+    /// Those in this process who wait for a session that they asked for.
+    #[must_use]
+    pub(super) fn handoff(&self) -> &Handoff {
+        &self.inner.handoff
     }
 
     /// A fresh id of a moment of the ledger's clock, such as [`super::tokens::Caller::now`].

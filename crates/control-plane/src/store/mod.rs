@@ -15,7 +15,7 @@
 //! | [`targets::list`], [`targets::find`], [`packs::list`] | the catalog, without policy (`roles` is left empty) |
 //! | [`sessions::create`] | idempotent create: session, job, key, event in one transaction |
 //! | [`sessions::find`], [`sessions::list`] | read, by what the viewer may see |
-//! | [`sessions::wait`] | read, but not before it settles or the wait is over |
+//! | [`sessions::wait`], [`sessions::wait_seated`] | read, but not before it settles or the wait is over; the same for who has just asked |
 //! | [`sessions::mark_credential_read`] | the first delivery of a credential, audited once |
 //! | [`sessions::end`], [`sessions::extend`] | want it gone; ask for more time |
 //! | [`jobs::claim`] (long poll), [`jobs::renew`], [`jobs::complete`] | the agent's side of a job |

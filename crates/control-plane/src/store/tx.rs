@@ -207,8 +207,13 @@ impl AuditedTx {
     }
 
     fn push(&mut self, event: Event) {
+        let origin = self.origin.clone();
+        self.push_of(event, &origin);
+    }
+
+    fn push_of(&mut self, event: Event, origin: &Origin) {
         let id = random::event_id(self.ledger.randomness(), self.at, self.events.len());
-        self.events.push(event.at(id, self.at, &self.origin));
+        self.events.push(event.at(id, self.at, origin));
     }
 
     pub(super) fn client(&self) -> &Object {
@@ -220,6 +225,12 @@ impl Recorded {
     /// Records one thing more.
     pub fn and(mut self, event: Event) -> Self {
         self.0.push(event);
+        self
+    }
+
+    /// Records what is done in the same breath for somebody else.
+    pub(super) fn and_of(mut self, event: Event, origin: &Origin) -> Self {
+        self.0.push_of(event, origin);
         self
     }
 

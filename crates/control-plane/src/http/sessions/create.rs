@@ -1,5 +1,7 @@
 //! `POST /v1/sessions`: policy decides, the ledger keeps the intent and a job, an agent makes the role.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -22,7 +24,7 @@ use crate::http::problem::ApiError;
 use crate::http::query::Query;
 use crate::plane::Plane;
 use crate::policy::{Ask, Denied, Permit};
-use crate::store::sessions::{self, KeyKind, NewSession, Requester};
+use crate::store::sessions::{self, Created, KeyKind, NewSession, Requester, Seat, SessionRecord};
 
 /// A request whose every part was read.
 struct Wanted {
@@ -92,15 +94,36 @@ pub async fn create_session(
     let key = idempotency::key(&plane, &user, &headers)?;
     let permit = permit(&plane, &user, &wanted.ask()).await?;
     let new = NewSession { key, ..new_session(&plane, &user, wanted, &permit) };
-    let mut session = sessions::create(&plane.ledger, &new).await?.into_session();
-    if !wait.is_zero() {
-        let settled = |status| status != SessionStatus::Provisioning;
-        let found = plane.until_stop(sessions::wait(&plane.ledger, session.id, user.own(), wait, settled)).await;
-        session = found.transpose()?.flatten().unwrap_or(session);
-    }
+    let session = match wait.is_zero() {
+        true => sessions::create(&plane.ledger, &new).await?.into_session(),
+        false => create_and_wait(&plane, &user, &new, wait).await?,
+    };
     let view = view_for(&plane, &user, &session).await?;
     let place = [(header::LOCATION, format!("/v1/sessions/{}", session.id))];
     Ok((StatusCode::CREATED, place, Json(view)).into_response())
+}
+
+/// Makes the session and waits until it is ready or has failed. The seat is taken before anybody can serve it.
+async fn create_and_wait(
+    plane: &Plane,
+    user: &User,
+    new: &NewSession,
+    wait: Duration,
+) -> Result<SessionRecord, ApiError> {
+    let seat = Seat::take(&plane.ledger, new.id, user.origin());
+    let settled = |status| status != SessionStatus::Provisioning;
+    let (session, found) = match sessions::create(&plane.ledger, new).await? {
+        Created::New(made) => {
+            let found = plane.until_stop(sessions::wait_seated(&plane.ledger, &made, seat, wait, settled)).await;
+            (made, found)
+        }
+        Created::Again(made) => {
+            drop(seat);
+            let found = plane.until_stop(sessions::wait(&plane.ledger, made.id, user.own(), wait, settled)).await;
+            (made, found)
+        }
+    };
+    Ok(found.transpose()?.flatten().unwrap_or(session))
 }
 
 async fn dry(plane: &Plane, user: &User, wanted: &Wanted) -> Result<Response, ApiError> {

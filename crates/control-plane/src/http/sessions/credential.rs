@@ -1,7 +1,8 @@
 //! Handing out a credential: to the one who asked, with the very token or key they asked with, and to nobody else.
 //!
 //! Always holds: what the ledger has is sealed; it is opened only here, with a key made from the bearer token of this
-//! very call, and only after the audit log has taken the event.
+//! very call, and only after the audit log has taken the event. Who waited for the session to be made has that event
+//! already, from the report that made it ready.
 
 use gk_shared::seal::{RecipientSecret, SealedCredential};
 use gk_shared::wire::session::SessionView;

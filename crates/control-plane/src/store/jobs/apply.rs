@@ -14,6 +14,8 @@ use super::verdict::Verdict;
 use crate::store::random::jittered;
 use crate::store::row::Reader;
 use crate::store::sessions::end::{Why, want_absent};
+use crate::store::sessions::record::session_columns;
+use crate::store::sessions::{SessionRecord, read_event};
 use crate::store::tx::params;
 use crate::store::{AuditedTx, Event, Ledger, Recorded, StoreError};
 use crate::wakeups::Wake;
@@ -27,8 +29,11 @@ pub(super) async fn apply(
     job: &Locked,
     verdict: Verdict,
 ) -> Result<Completion, StoreError> {
-    tx.wake(Wake::Session(job.session));
     let timing = timing(job, &verdict);
+    // Whoever is served directly is so before the others are woken.
+    if !matches!(verdict, Verdict::Ready { .. }) {
+        tx.wake(Wake::Session(job.session));
+    }
     let recorded = match verdict {
         Verdict::Stale => return Ok(Completion::Stale),
         Verdict::WrongOutcome => return Ok(Completion::WrongOutcome),
@@ -40,7 +45,10 @@ pub(super) async fn apply(
             tx.rollback().await?;
             return again(ledger, job, error, retry_in).await;
         }
-        Verdict::Ready { expires_at, sealed } => ready(tx, job, expires_at, sealed),
+        Verdict::Ready { expires_at, sealed } => {
+            ready(ledger, tx, job, (expires_at, sealed)).await?;
+            return Ok(Completion::Taken(timing));
+        }
         Verdict::Extended { expires_at } => extended(tx, job, expires_at).await?,
         Verdict::NotExtended(error) => not_extended(tx, job, &error).await?,
         Verdict::Cut { dropped, blocked, retry_in } => {
@@ -73,28 +81,45 @@ macro_rules! done {
 const READY: &str = concat!(
     "-- jobs::complete_ready\n",
     done!(),
-    "UPDATE sessions SET observed = 'armed', observed_generation = $4, observed_at = now(), backends = 0,
-        ready_at = coalesce(ready_at, now()), sealed_credential = $5, expires_at = $6
-     WHERE id = $3"
+    "UPDATE sessions s SET observed = 'armed', observed_generation = $4, observed_at = now(), backends = 0,
+        ready_at = coalesce(s.ready_at, now()), sealed_credential = $5, expires_at = $6,
+        credential_read_at = CASE WHEN $7 THEN now() ELSE s.credential_read_at END
+     FROM targets t, actors a WHERE s.id = $3 AND t.id = s.target_id AND a.id = s.actor_id RETURNING ",
+    session_columns!()
 );
 
 /// Clocks may differ by so much before an end that an agent reports is held to be later than granted.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
 
-/// Never later than granted, whatever the agent says.
-fn ready(mut tx: AuditedTx, job: &Locked, expires_at: Timestamp, sealed: String) -> Recorded {
+/// Never later than granted, whatever the agent says. Who waits for it in this process is served, which is an event too.
+async fn ready(
+    ledger: &Ledger,
+    mut tx: AuditedTx,
+    job: &Locked,
+    (expires_at, sealed): (Timestamp, String),
+) -> Result<(), StoreError> {
+    let taker = ledger.handoff().take(job.session).filter(|_| job.unread);
     let generation = job.held.lease_generation;
     let end = as_stored(expires_at.min(latest_end(tx.at(), job.ttl_seconds)));
     let digest = job.digest.to_vec();
     let (id, session) = (job.job.uuid(), job.session.uuid());
-    tx.last(READY, params![id, digest, session, generation, sealed, end]);
+    tx.last(READY, params![id, digest, session, generation, sealed, end, taker.is_some()]);
     let event = Event::new(AuditAction::SessionCreated, job.session)
         .fact("target", &job.target_name)
         .fact("pack_version", &job.pack_version)
         .fact("database_user", &job.held.role)
         .fact("expires_at", end)
         .fact("generation", generation);
-    tx.record(event.because_of(&job.correlation))
+    let mut recorded = tx.record(event.because_of(&job.correlation));
+    if let Some(taker) = &taker {
+        recorded = recorded.and_of(read_event(job.session, &job.fingerprint), &taker.origin);
+    }
+    let rows = recorded.commit_returning().await?;
+    if let (Some(taker), Some(row)) = (taker, rows.first()) {
+        taker.give(SessionRecord::read(row)?);
+    }
+    ledger.wakeups().wake(Wake::Session(job.session));
+    Ok(())
 }
 
 /// The ledger keeps microseconds: the event says what the row says.

@@ -49,6 +49,10 @@ pub(super) struct Locked {
     pub(super) correlation: String,
     pub(super) ttl_seconds: i32,
     pub(super) pack_version: String,
+    /// Of the key that the credential is sealed to.
+    pub(super) fingerprint: String,
+    /// Nobody was given the credential yet.
+    pub(super) unread: bool,
     pub(super) digest: [u8; 32],
     pub(super) held: Held,
     pub(super) age: Duration,
@@ -59,7 +63,7 @@ const LOCK: &str = "-- jobs::complete_lock
     SELECT j.kind, j.state, j.agent_id, j.lease_token, j.lease_generation, j.result_digest, j.attempt,
         j.correlation_id, coalesce(j.ttl_seconds, s.ttl_seconds) AS ttl_seconds, s.id AS session_id, s.pack_version,
         t.name AS target, s.desired, s.generation, s.cut_at IS NOT NULL AS cut, s.ended_at IS NOT NULL AS ended,
-        s.blocked, s.provision_deadline <= now() AS late,
+        s.blocked, s.recipient_fingerprint, s.credential_read_at IS NULL AS unread, s.provision_deadline <= now() AS late,
         extract(epoch FROM now() - s.created_at)::float8 AS age,
         extract(epoch FROM now() - s.end_wanted_at)::float8 AS ending_for
     FROM jobs j JOIN sessions s ON s.id = j.session_id JOIN targets t ON t.id = s.target_id
@@ -158,6 +162,8 @@ fn locked(row: &Row, job: JobId, digest: [u8; 32]) -> Result<Locked, StoreError>
         correlation: row.get("correlation_id")?,
         ttl_seconds: row.get("ttl_seconds")?,
         pack_version: row.get("pack_version")?,
+        fingerprint: row.get("recipient_fingerprint")?,
+        unread: row.get("unread")?,
         digest,
         held,
         age: seconds(row.get("age")?),

@@ -24,7 +24,11 @@ pub async fn mark_credential_read(ledger: &Ledger, origin: Origin, id: SessionId
     let Some(row) = rows.first() else { return Ok(false) };
     let fingerprint: String = Reader::new(row, "session").get("recipient_fingerprint")?;
     tx.last(MARK, params![id.uuid()]);
-    let event = Event::new(AuditAction::SessionCredentialRead, id).fact("recipient_key", fingerprint);
-    tx.record(event).commit().await?;
+    tx.record(read_event(id, &fingerprint)).commit().await?;
     Ok(true)
+}
+
+/// The requester is given the credential.
+pub(in crate::store) fn read_event(id: SessionId, fingerprint: &str) -> Event {
+    Event::new(AuditAction::SessionCredentialRead, id).fact("recipient_key", fingerprint)
 }

@@ -4,14 +4,17 @@ mod create;
 mod credential;
 pub(in crate::store) mod end;
 mod extend;
+mod handoff;
 mod list;
 mod read;
 pub(in crate::store) mod record;
 
 pub use create::{CreateRefused, Created, NewSession, Requester, create};
 pub use credential::mark_credential_read;
+pub(in crate::store) use credential::read_event;
 pub use end::{EndOutcome, EndRequest, end};
 pub use extend::{ExtendOutcome, ExtendRequest, Extension, extend, extension};
+pub use handoff::{Handoff, Seat};
 pub use list::{ListFilter, Page, list};
-pub use read::{find, wait};
+pub use read::{find, wait, wait_seated};
 pub use record::{KeyKind, SessionRecord, Viewer};

@@ -6,6 +6,7 @@ use gk_shared::ids::SessionId;
 use gk_shared::session::SessionStatus;
 use tokio::time::Instant;
 
+use super::handoff::Seat;
 use super::record::{SessionRecord, Viewer, session_columns};
 use crate::store::{Ledger, StoreError};
 use crate::wakeups::Wake;
@@ -48,5 +49,32 @@ pub async fn wait(
             Some(session) if !settled(session.status()) && !left.is_zero() => listener.wait(left).await,
             Some(_) | None => return Ok(found),
         }
+    }
+}
+
+/// [`wait`] for the one whose request has just made the session, which is given as it was made: served by the report
+/// that makes it ready, if that comes to this process.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn wait_seated(
+    ledger: &Ledger,
+    made: &SessionRecord,
+    seat: Seat,
+    longest: Duration,
+    settled: impl Fn(SessionStatus) -> bool + Send,
+) -> Result<Option<SessionRecord>, StoreError> {
+    let until = Instant::now() + longest;
+    let (mut place, mut woken) = seat.split();
+    let looked = async {
+        // Nothing can be new before the first wake-up: failures, and reports to other processes, come with one.
+        woken.wait(longest).await;
+        let left = until.saturating_duration_since(Instant::now());
+        wait(ledger, made.id, Viewer::Actor(made.actor_id), left, settled).await
+    };
+    tokio::select! {
+        biased;
+        served = place.taken() => Ok(Some(served)),
+        found = looked => found,
     }
 }
