@@ -3,28 +3,28 @@
 //! Always holds: no redirect is followed (the token stays here), every call has a time-out, and a job that this build
 //! cannot read is told apart from the ones it can, so that a newer control plane never stops an older agent.
 
+mod connect;
 mod look;
 
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use gk_shared::ids::JobId;
 use gk_shared::problem::{ErrorCode, Problem};
 use gk_shared::secret::BearerToken;
-use gk_shared::wire::agent::{Heartbeat, HeartbeatAnswer, Intents, Observation};
+use gk_shared::wire::agent::{CertifiedAgent, CertifyAgent, Heartbeat, HeartbeatAnswer, Intents, Observation};
 use gk_shared::wire::job::{ClaimJobs, CompleteJob, CompletedJob, LeasedJob, RenewJob, RenewedJob};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::{AgentConfig, PlaneUrl, TokenSource};
+use crate::config::{AgentConfig, IdentityError, IdentityFile, PlaneUrl};
 
+use connect::{Shown, Way};
 pub use look::Sight;
 
 /// How long the control plane may take over what it need not wait for.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Added to the wait of a long poll.
 const CLAIM_SLACK: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// An answer is never larger.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
@@ -40,6 +40,9 @@ pub enum ApiError {
     /// An answer that is none of ours.
     #[error("the control plane's answer cannot be read: {0}")]
     Malformed(String),
+    /// The certificate that would be shown.
+    #[error("the agent's certificate cannot be shown: {0}")]
+    Identity(#[from] IdentityError),
 }
 
 impl ApiError {
@@ -48,7 +51,7 @@ impl ApiError {
     pub fn is_stale(&self) -> bool {
         match self {
             Self::Refused(problem) => problem.status == 409,
-            Self::Unreachable(_) | Self::Malformed(_) => false,
+            Self::Unreachable(_) | Self::Malformed(_) | Self::Identity(_) => false,
         }
     }
 
@@ -58,7 +61,7 @@ impl ApiError {
         match self {
             Self::Unreachable(_) => true,
             Self::Refused(problem) => problem.retryable || problem.status >= 500 || problem.status == 429,
-            Self::Malformed(_) => false,
+            Self::Malformed(_) | Self::Identity(_) => false,
         }
     }
 }
@@ -89,33 +92,54 @@ pub struct UnknownJob {
 #[derive(Debug)]
 pub struct PlaneClient {
     base: PlaneUrl,
-    source: TokenSource,
-    token: RwLock<BearerToken>,
-    http: reqwest::Client,
+    way: Way,
+    shown: Shown,
 }
 
 impl PlaneClient {
     /// A client; nothing is connected before it is used.
     ///
     /// # Errors
-    /// When the TLS backend or the system's trust store cannot be used.
+    /// When the TLS backend, the system's trust store or the agent's certificate cannot be used.
     pub fn new(config: &AgentConfig) -> Result<Self, ApiError> {
-        gk_edge::install_tls();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("gk-agent/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_keepalive(Duration::from_secs(15))
-            .redirect(reqwest::redirect::Policy::none());
-        if config.control_plane.is_loopback() {
-            // A proxy has no business with the loopback interface.
-            builder = builder.no_proxy();
-        }
-        if let Some(authorities) = &config.authorities {
-            builder = authorities.trusted_by(builder);
-        }
-        let http = builder.build().map_err(|error| ApiError::Unreachable(error.to_string()))?;
-        let token = RwLock::new(config.token.token().clone());
-        Ok(Self { base: config.control_plane.clone(), source: config.token.clone(), token, http })
+        let way = Way::of(config);
+        Ok(Self { base: config.control_plane.clone(), shown: Shown::of(config, &way)?, way })
+    }
+
+    /// Fetches the first certificate, with a one-time token.
+    ///
+    /// # Errors
+    /// No answer or a refusal.
+    pub async fn enroll(
+        config: &AgentConfig,
+        token: &BearerToken,
+        ask: &CertifyAgent,
+    ) -> Result<CertifiedAgent, ApiError> {
+        let url = config.control_plane.at("/v1/agent/enroll");
+        let request = Way::of(config).client(None)?.post(url).timeout(CALL_TIMEOUT).json(ask);
+        read_answer(send(request, Some(token)).await?).await
+    }
+
+    /// Fetches the next certificate, by the one that is shown.
+    ///
+    /// # Errors
+    /// No answer or a refusal.
+    pub async fn certify(&self, ask: &CertifyAgent) -> Result<CertifiedAgent, ApiError> {
+        self.post("/v1/agent/certificate", ask, Call { timeout: CALL_TIMEOUT, request_id: None }).await
+    }
+
+    /// The file of the certificate, if one is shown.
+    #[must_use]
+    pub fn identity_file(&self) -> Option<&IdentityFile> {
+        self.shown.file()
+    }
+
+    /// Shows what is in the certificate's file from now on.
+    ///
+    /// # Errors
+    /// It cannot be used; the one of before is still shown.
+    pub fn reload_identity(&self) -> Result<(), ApiError> {
+        self.shown.reload(&self.way)
     }
 
     /// Waits for jobs, up to the claim's own wait.
@@ -170,8 +194,8 @@ impl PlaneClient {
         body: &impl Serialize,
         call: Call<'_>,
     ) -> Result<T, ApiError> {
-        self.call(|| {
-            let request = self.http.post(self.base.at(path)).timeout(call.timeout).json(body);
+        self.call(|http| {
+            let request = http.post(self.base.at(path)).timeout(call.timeout).json(body);
             match call.request_id {
                 Some(id) => request.header("x-request-id", id),
                 None => request,
@@ -180,26 +204,27 @@ impl PlaneClient {
         .await
     }
 
-    /// Sends a request with our token, and once more if the token's file has a newer one than was refused.
-    async fn call<T: DeserializeOwned>(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<T, ApiError> {
-        let token = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let answer = send(request(), &token).await?;
-        let answer = match answer.status().as_u16() {
-            401 => match self.source.renewed(&token) {
-                Some(renewed) => {
-                    *self.token.write().unwrap_or_else(PoisonError::into_inner) = renewed.clone();
-                    send(request(), &renewed).await?
-                }
-                None => answer,
-            },
-            _ => answer,
+    /// Sends a request, and once more if the token's file has a newer one than was refused.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder,
+    ) -> Result<T, ApiError> {
+        let once = async || {
+            let (http, token) = self.shown.now();
+            send(request(&http), token.as_ref()).await
         };
-        read_answer(answer).await
+        let answer = once().await?;
+        let again = answer.status().as_u16() == 401 && self.shown.renewed();
+        read_answer(if again { once().await? } else { answer }).await
     }
 }
 
-async fn send(request: reqwest::RequestBuilder, token: &BearerToken) -> Result<reqwest::Response, ApiError> {
-    request.bearer_auth(token.expose()).send().await.map_err(|error| ApiError::Unreachable(reason(&error)))
+async fn send(request: reqwest::RequestBuilder, token: Option<&BearerToken>) -> Result<reqwest::Response, ApiError> {
+    let request = match token {
+        Some(token) => request.bearer_auth(token.expose()),
+        None => request,
+    };
+    request.send().await.map_err(|error| ApiError::Unreachable(reason(&error)))
 }
 
 /// What differs from call to call.

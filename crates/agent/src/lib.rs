@@ -15,6 +15,7 @@ mod http;
 mod metrics;
 pub mod provider;
 pub mod reconcile;
+pub mod renewal;
 pub mod target;
 mod witness;
 pub mod worker;
@@ -89,6 +90,7 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
         witness: Witness::open(config.state_dir.as_deref()),
     };
     tasks.spawn(heart.run(stop.clone()));
+    tasks.spawn(renewal::run(Arc::clone(&api), clock, stop.clone()));
     for target in targets.values() {
         let reconciler =
             Reconciler { api: Arc::clone(&api), target: Arc::clone(target), metrics: Arc::clone(&metrics) };
@@ -100,6 +102,11 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
     tasks.wait().await;
     tracing::info!("agent stopped");
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "certificates hold by the clocks of machines")]
+fn clock() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 fn named(provider: Arc<PostgresTarget>) -> (TargetName, Arc<Target>) {

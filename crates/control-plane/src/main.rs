@@ -79,6 +79,7 @@ enum Command {
     /// Make a token for an admin, straight in the ledger
     AdminToken(commands::AdminToken),
     AuditKey(commands::AuditKey),
+    AgentCa(commands::AgentCa),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -115,6 +116,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             command.run(&ledger).await
         }
         Command::AuditKey(command) => command.run(settings).await,
+        Command::AgentCa(command) => command.run(),
         Command::Openapi => commands::openapi(),
     }
 }

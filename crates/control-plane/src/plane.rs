@@ -4,9 +4,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gk_edge::server::ServerTls;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Limits, PlaneConfig};
+use crate::config::{AgentAuthority, Limits, PlaneConfig};
 use crate::http::familiar::Familiar;
 use crate::http::metrics::{Metrics, OnceIn};
 use crate::http::rates::Rates;
@@ -41,6 +42,10 @@ pub struct Parts {
     pub metrics: Metrics,
     /// When the ledger's numbers were read.
     gauges: OnceIn,
+    /// TLS on the port.
+    pub tls: Option<Arc<ServerTls>>,
+    /// What certifies agents.
+    pub agents: Option<AgentAuthority>,
     /// What signs the audit log, and stops grants when it went back.
     pub notary: Notary,
     /// Clock and randomness.
@@ -69,6 +74,8 @@ impl Plane {
             familiar: Familiar::default(),
             gauges: OnceIn::new(GAUGES_HOLD),
             metrics: Metrics::default(),
+            tls: config.tls.clone(),
+            agents: config.agents.clone(),
             notary: Notary::new(&config.audit),
             machine: Machine::system(),
             stop,
@@ -90,6 +97,8 @@ impl Plane {
             self.metrics.show_pool(lane, self.ledger.pool_use(lane));
         }
         self.metrics.show_regression((self.notary.regression().is_some(), self.notary.may_grant().is_err()));
+        let tls = self.tls.as_ref();
+        self.metrics.show_certificate(tls.map(|tls| tls.validity().until.duration_since(self.machine.now())));
         let read = async { status::gauges(&self.ledger).await.map(|gauges| self.metrics.show(&gauges)) };
         self.gauges.run(read).await
     }

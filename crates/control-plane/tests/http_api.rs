@@ -18,6 +18,8 @@ mod bad_inputs;
 mod binary;
 #[path = "http_api/catalog.rs"]
 mod catalog;
+#[path = "http_api/certificates.rs"]
+mod certificates;
 #[path = "http_api/credentials.rs"]
 mod credentials;
 #[path = "http_api/handoff.rs"]

@@ -2,7 +2,7 @@
 //!
 //! Every program needs the same care at its edges, so it is written once: [`accept`] bounds what a connection may cost,
 //! [`server`] is TLS for those who call, [`client`] for calls out, [`postgres`] for the driver, [`certificate`] reads
-//! certificates, and
+//! certificates, [`pki`] makes those of agents, and
 //! [`harden`] asks the system for what a daemon needs.
 //!
 //! Always holds: nothing here knows about sessions, policy or settings files; bytes of keys and certificates come in.
@@ -13,6 +13,8 @@ pub mod accept;
 pub mod certificate;
 pub mod client;
 pub mod harden;
+#[cfg(feature = "pki")]
+pub mod pki;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "server")]

@@ -28,7 +28,7 @@ impl PlaneClient {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn look(&self) -> Result<Sight, ApiError> {
-        self.call(|| self.http.get(self.base.at("/v1/agent/me")).timeout(CALL_TIMEOUT)).await
+        self.call(|http| http.get(self.base.at("/v1/agent/me")).timeout(CALL_TIMEOUT)).await
     }
 
     /// The newest checkpoint of the audit log, with proof that it continues the one of size `from`.
@@ -37,6 +37,6 @@ impl PlaneClient {
     /// No answer, or a refusal.
     pub async fn checkpoint(&self, from: i64) -> Result<Checkpoint, ApiError> {
         let url = self.base.at("/v1/agent/checkpoint");
-        self.call(|| self.http.get(url.clone()).query(&[("from", from)]).timeout(CALL_TIMEOUT)).await
+        self.call(|http| http.get(url.clone()).query(&[("from", from)]).timeout(CALL_TIMEOUT)).await
     }
 }

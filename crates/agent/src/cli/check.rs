@@ -5,11 +5,15 @@ use std::io::Write as _;
 use gk_shared::exit::ExitCode;
 
 use super::Outcome;
-use crate::config::AgentConfig;
+use crate::config::{AgentConfig, Credential};
 
 pub(super) fn check(config: &AgentConfig) -> Outcome {
     let mut out = std::io::stdout().lock();
     writeln!(out, "control plane  {}", config.control_plane)?;
+    match &config.credential {
+        Credential::Token(_) => writeln!(out, "shows          a token")?,
+        Credential::Certificate(file) => writeln!(out, "shows          the certificate in {}", file.path().display())?,
+    }
     if let Some(listen) = config.listen {
         writeln!(out, "listens on     {listen}")?;
     }

@@ -6,6 +6,7 @@
 mod bootstrap;
 mod check;
 mod doctor;
+mod enroll;
 mod healthcheck;
 mod run;
 
@@ -42,6 +43,8 @@ enum Command {
     Doctor(DoctorArgs),
     /// Ask the running agent whether it is well; for containers.
     Healthcheck(HealthArgs),
+    /// Fetch the agent's certificate with a one-time token.
+    Enroll(enroll::EnrollArgs),
     /// Make a Postgres database a target: roles, helpers and role packs.
     Bootstrap(bootstrap::BootstrapArgs),
 }
@@ -133,6 +136,7 @@ async fn dispatch(cli: Cli, environment: &Environment) -> Outcome {
         Command::Config(ConfigCommand::Check) => check::check(&load()?),
         Command::Doctor(args) => doctor::doctor(load()?, &args).await,
         Command::Healthcheck(args) => healthcheck::healthcheck(&load()?, args.ready).await,
+        Command::Enroll(args) => enroll::enroll(&load()?, &args).await,
         Command::Bootstrap(args) => bootstrap::bootstrap(args).await,
     }
 }

@@ -13,13 +13,22 @@ use toml::de::DeTable;
 
 use super::fault::Faults;
 use super::safe_file::{FileFault, read_authorities, read_config, read_password, read_token};
-use super::table::{Document, Table};
-use super::{Endpoint, PlaneUrl, PlaneUrlError, TargetConfig, TokenSource};
+use super::table::{Document, Found, Table};
+use super::{Credential, Endpoint, IdentityFile, PlaneUrl, PlaneUrlError, TargetConfig, TokenSource};
 use crate::provider::postgres::scram;
 use crate::provider::postgres::tls::Tls;
 
-const KEYS: &[&str] =
-    &["control_plane", "ca_file", "token_file", "slots", "listen", "poll_interval_ms", "state_dir", "[[target]]"];
+const KEYS: &[&str] = &[
+    "control_plane",
+    "ca_file",
+    "token_file",
+    "identity_file",
+    "slots",
+    "listen",
+    "poll_interval_ms",
+    "state_dir",
+    "[[target]]",
+];
 const TARGET_KEYS: &[&str] = &[
     "name",
     "host",
@@ -41,7 +50,7 @@ const TARGET_KEYS: &[&str] = &[
 pub(super) struct FileSettings {
     pub(super) control_plane: Option<PlaneUrl>,
     pub(super) authorities: Option<Authorities>,
-    pub(super) token: Option<TokenSource>,
+    pub(super) credential: Option<Credential>,
     pub(super) targets: Vec<TargetConfig>,
     pub(super) slots: Option<u16>,
     pub(super) listen: Option<SocketAddr>,
@@ -49,8 +58,8 @@ pub(super) struct FileSettings {
     pub(super) state_dir: Option<PathBuf>,
     /// There are `[[target]]` tables, usable or not.
     pub(super) names_targets: bool,
-    /// There is a `token_file`, usable or not.
-    pub(super) names_token: bool,
+    /// There is a `token_file` or an `identity_file`, usable or not.
+    pub(super) names_credential: bool,
     /// There is a `control_plane`, usable or not.
     pub(super) names_plane: bool,
 }
@@ -61,7 +70,7 @@ pub(super) fn read(path: &Path, faults: &mut Faults) -> FileSettings {
         Ok(text) => parse(&Document { path, text: &text }, faults),
         Err(FileFault { code, text }) => {
             faults.add(code, path.display().to_string(), text);
-            FileSettings { names_targets: true, names_token: true, names_plane: true, ..FileSettings::default() }
+            FileSettings { names_targets: true, names_credential: true, names_plane: true, ..FileSettings::default() }
         }
     }
 }
@@ -75,7 +84,7 @@ fn parse(document: &Document<'_>, faults: &mut Faults) -> FileSettings {
             faults.add(ErrorCode::ConfigInvalid, document.place(at, "syntax"), error.message());
             return FileSettings {
                 names_targets: true,
-                names_token: true,
+                names_credential: true,
                 names_plane: true,
                 ..FileSettings::default()
             };
@@ -90,13 +99,10 @@ fn parse(document: &Document<'_>, faults: &mut Faults) -> FileSettings {
     if let Some(found) = table.path("ca_file", faults) {
         settings.authorities = authorities(&found.value, found.place, faults);
     }
-    if let Some(found) = table.path("token_file", faults) {
-        settings.names_token = true;
-        match read_token(&found.value) {
-            Ok(token) => settings.token = Some(TokenSource::File { path: found.value, token }),
-            Err(FileFault { code, text }) => faults.add(code, found.place, text),
-        }
-    }
+    let token = table.path("token_file", faults);
+    let identity = table.path("identity_file", faults);
+    settings.names_credential = token.is_some() || identity.is_some();
+    settings.credential = credential(token, identity, faults);
     settings.slots = table.number("slots", (1, 256), faults).and_then(|slots| slots.try_into().ok());
     settings.listen = table.parsed("listen", faults).map(|found| found.value);
     let interval = table.number("poll_interval_ms", (10, 60_000), faults);
@@ -108,6 +114,29 @@ fn parse(document: &Document<'_>, faults: &mut Faults) -> FileSettings {
     }
     table.finish(KEYS, faults);
     settings
+}
+
+/// The token or the certificate; both would leave open which of them speaks.
+fn credential(
+    token: Option<Found<PathBuf>>,
+    identity: Option<Found<PathBuf>>,
+    faults: &mut Faults,
+) -> Option<Credential> {
+    match (token, identity) {
+        (None, None) => None,
+        (None, Some(found)) => Some(Credential::Certificate(IdentityFile::new(found.value))),
+        (Some(found), None) => match read_token(&found.value) {
+            Ok(token) => Some(Credential::Token(TokenSource::File { path: found.value, token })),
+            Err(FileFault { code, text }) => {
+                faults.add(code, found.place, text);
+                None
+            }
+        },
+        (Some(_), Some(found)) => {
+            faults.add(ErrorCode::ConfigInvalid, found.place, "stands beside token_file: keep one of them");
+            None
+        }
+    }
 }
 
 /// Authorities beside the system's own.

@@ -6,6 +6,7 @@
 mod environment;
 mod fault;
 mod file;
+mod identity;
 mod passfile;
 mod read;
 mod safe_file;
@@ -23,8 +24,21 @@ use gk_shared::secret::{BearerToken, Password};
 
 pub use environment::Environment;
 pub use fault::{ConfigFault, Faults};
+pub use identity::{Credential, Identity, IdentityError, IdentityFile, TokenSource};
 pub use read::load;
 pub(crate) use safe_file::check_secret;
+
+/// Reads a token from a file that only its owner can reach.
+///
+/// # Errors
+/// It is missing, others can reach it, or it holds no token.
+pub(crate) fn read_token_file(path: &std::path::Path) -> Result<BearerToken, Faults> {
+    safe_file::read_token(path).map_err(|fault| {
+        let mut faults = Faults::default();
+        faults.add(fault.code, "--token-file", fault.text);
+        faults
+    })
+}
 
 use crate::provider::postgres::scram;
 use crate::provider::postgres::tls::Tls;
@@ -46,7 +60,7 @@ pub struct AgentConfig {
     /// Whose certificates it may show, beside the authorities that the system knows.
     pub authorities: Option<Authorities>,
     /// What the agent shows it.
-    pub token: TokenSource,
+    pub credential: Credential,
     /// The databases it serves.
     pub targets: Vec<TargetConfig>,
     /// How many sessions it makes at once. Ends have slots of their own, eight times as many.
@@ -66,7 +80,7 @@ impl AgentConfig {
         Self {
             control_plane,
             authorities: None,
-            token: TokenSource::Given(token),
+            credential: Credential::Token(TokenSource::Given(token)),
             targets,
             slots: DEFAULT_SLOTS,
             listen: None,
@@ -224,39 +238,6 @@ fn is_loopback(url: &reqwest::Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// Where the agent's token comes from.
-#[derive(Debug, Clone)]
-pub enum TokenSource {
-    /// It was handed over.
-    Given(BearerToken),
-    /// It is in a file, which is read again when the token is refused: so it can be renewed without a restart.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was in it at the start.
-        token: BearerToken,
-    },
-}
-
-impl TokenSource {
-    /// The token as it was first read.
-    #[must_use]
-    pub fn token(&self) -> &BearerToken {
-        match self {
-            Self::Given(token) | Self::File { token, .. } => token,
-        }
-    }
-
-    /// The token as it is now, if it is another one.
-    #[must_use]
-    pub fn renewed(&self, old: &BearerToken) -> Option<BearerToken> {
-        match self {
-            Self::Given(_) => None,
-            Self::File { path, .. } => safe_file::read_token(path).ok().filter(|new| new != old),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use super::fault::Faults;
 use super::file::{self, FileSettings};
 use super::safe_file::{FileFault, read_token};
 use super::{
-    AgentConfig, DEFAULT_POLL_INTERVAL, DEFAULT_PORT, DEFAULT_SLOTS, PlaneUrl, TargetConfig, TokenSource, passfile,
+    AgentConfig, Credential, DEFAULT_POLL_INTERVAL, DEFAULT_PORT, DEFAULT_SLOTS, IdentityFile, PlaneUrl, TargetConfig,
+    TokenSource, passfile,
 };
 use crate::provider::postgres::scram;
 use crate::provider::postgres::tls::Tls;
@@ -40,7 +41,7 @@ fn merge(settings: FileSettings, env: &Environment, faults: &mut Faults) -> Opti
     let authorities = settings
         .authorities
         .or_else(|| file::authorities(Path::new(env.get("GK_CA_FILE")?), "GK_CA_FILE".to_owned(), faults));
-    let token = if settings.names_token { settings.token } else { token(env, faults) };
+    let credential = if settings.names_credential { settings.credential } else { credential(env, faults) };
     let targets = if settings.names_targets { settings.targets } else { target(env, faults).into_iter().collect() };
     refuse_doubles(&targets, faults);
     let port = number(env, "AGENT_PORT", (1, 65_535), faults).and_then(|port| port.try_into().ok());
@@ -56,7 +57,7 @@ fn merge(settings: FileSettings, env: &Environment, faults: &mut Faults) -> Opti
     Some(AgentConfig {
         control_plane: control_plane?,
         authorities,
-        token: token?,
+        credential: credential?,
         targets,
         slots: settings.slots.unwrap_or(DEFAULT_SLOTS),
         listen: Some(listen),
@@ -69,17 +70,21 @@ fn plane(env: &Environment, faults: &mut Faults) -> Option<PlaneUrl> {
     file::plane(env.get("GK_CONTROL_PLANE").unwrap_or(DEFAULT_PLANE), "GK_CONTROL_PLANE".to_owned(), faults)
 }
 
-fn token(env: &Environment, faults: &mut Faults) -> Option<TokenSource> {
+fn credential(env: &Environment, faults: &mut Faults) -> Option<Credential> {
+    if let Some(path) = env.get("GK_IDENTITY_FILE") {
+        return Some(Credential::Certificate(IdentityFile::new(path.into())));
+    }
     let Some(path) = env.get("GK_TOKEN_FILE") else {
         faults.add(
             ErrorCode::ConfigInvalid,
             "token_file",
-            "an agent needs its token: set token_file or GK_TOKEN_FILE to the file that `gk agent enroll` wrote",
+            "an agent needs its token: set token_file or GK_TOKEN_FILE to the file that `gk agent enroll` wrote; \
+             or, for a certificate, identity_file",
         );
         return None;
     };
     match read_token(Path::new(path)) {
-        Ok(token) => Some(TokenSource::File { path: path.into(), token }),
+        Ok(token) => Some(Credential::Token(TokenSource::File { path: path.into(), token })),
         Err(FileFault { code, text }) => {
             faults.add(code, "GK_TOKEN_FILE", text);
             None

@@ -2,10 +2,10 @@
 //!
 //! Always holds: the file that was checked is the file that is read, because both happen on one open handle.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use gk_edge::client::Authorities;
 use gk_shared::problem::ErrorCode;
@@ -70,6 +70,35 @@ pub(super) fn read_secret_text(path: &Path) -> Result<zeroize::Zeroizing<String>
     Ok(zeroize::Zeroizing::new(text.to_owned()))
 }
 
+/// Whether [`replace`] could work there.
+pub(super) fn check_place(path: &Path) -> std::io::Result<()> {
+    let (beside, file) = beside(path)?;
+    drop(file);
+    std::fs::remove_file(beside)
+}
+
+/// Writes a file of mode 0600 in the place of the one that is there, whole or not at all.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let (beside, mut file) = beside(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    File::open(directory(path))?.sync_all()
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// An empty file of mode 0600 in the same directory.
+fn beside(path: &Path) -> std::io::Result<(PathBuf, File)> {
+    let name = path.file_name().ok_or_else(|| std::io::Error::other("it names no file"))?.to_string_lossy();
+    let beside = directory(path).join(format!(".{name}.new"));
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok((beside, file))
+}
+
 /// Refuses an open secret file that others can reach.
 pub(crate) fn check_secret(path: &Path, file: &File) -> Result<(), String> {
     check(path, file, Care::Secret).map_err(|fault| fault.text)
@@ -124,7 +153,6 @@ fn too_open(mode: u32, owner: u32, care: Care) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     fn file(text: &str, mode: u32) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().expect("a file");

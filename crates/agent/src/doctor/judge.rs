@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Check, Verdict, now};
 use crate::api::{ApiError, Sight};
 use crate::bootstrap::{HELPERS_VERSION, RolePack, packs as our_packs};
-use crate::config::{AgentConfig, TargetConfig};
+use crate::config::{AgentConfig, Credential, Identity, IdentityError, IdentityFile, TargetConfig};
 use crate::provider::{Failure, ProviderError};
+use crate::renewal::{Due, due};
 
 /// How helpers and packs come to a target.
 pub(super) const BOOTSTRAP: &str = "gk-agent bootstrap --print | psql \"postgresql://DBA@HOST/DATABASE\"";
@@ -154,6 +155,28 @@ pub(super) fn iterations(config: &TargetConfig, refused: Result<Option<String>, 
     }
 }
 
+/// The certificate that the agent shows, if it shows one.
+pub(super) fn identity(file: &IdentityFile, read: Result<Identity, IdentityError>, now: Timestamp) -> Check {
+    const NAME: &str = "identity";
+    const AGAIN: &str =
+        "gk agent enroll NAME --certificate --target TARGET --out FILE, then gk-agent enroll --token-file FILE";
+    let validity = match read {
+        Ok(identity) => identity.validity,
+        Err(error) => return Check::finding(PLANE, NAME, error.to_string(), AGAIN),
+    };
+    let (place, until) = (file.path().display(), validity.until);
+    match due(validity, now) {
+        Due::No => Check::well(PLANE, NAME, format!("{place} holds until {until:.0}")),
+        Due::Yes => Check::finding(
+            PLANE,
+            NAME,
+            format!("{place} ends at {until:.0} and was not renewed yet"),
+            "start the agent, which renews it; if it runs, its log says why it could not",
+        ),
+        Due::TooLate => Check::finding(PLANE, NAME, format!("{place} ended at {until:.0}"), AGAIN),
+    }
+}
+
 /// What the checks of the control plane are about.
 const PLANE: &str = "control plane";
 
@@ -162,7 +185,11 @@ pub(super) fn plane(config: &AgentConfig, sight: Result<Sight, ApiError>, checks
     match sight {
         Ok(sight) => {
             checks.push(Check::well(PLANE, "reachable", format!("{url}, version {}", sight.version)));
-            checks.push(Check::well(PLANE, "token", format!("it takes this agent's token, for {}", sight.name)));
+            let shown = match config.credential {
+                Credential::Token(_) => "token",
+                Credential::Certificate(_) => "certificate",
+            };
+            checks.push(Check::well(PLANE, shown, format!("it takes this agent's {shown}, for {}", sight.name)));
             checks.push(served(config, &sight));
             checks.push(skew(PLANE, sight.ledger_time, now()));
         }
@@ -174,6 +201,8 @@ pub(super) fn plane(config: &AgentConfig, sight: Result<Sight, ApiError>, checks
             let mend = "start it, or correct control_plane in the agent's configuration";
             checks.push(Check::finding(PLANE, "reachable", format!("{url}: {error}"), mend));
         }
+        // The file was looked at before.
+        Err(ApiError::Identity(_)) => {}
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::api::{ApiError, PlaneClient};
-use crate::config::{AgentConfig, TargetConfig};
+use crate::config::{AgentConfig, Credential, TargetConfig};
 use crate::provider::postgres::PostgresTarget;
 
 /// What is to be done about what was seen.
@@ -66,8 +66,15 @@ pub async fn examine(config: &AgentConfig) -> Result<Vec<Check>, ApiError> {
     for target in &config.targets {
         examine_target(target, &mut checks).await;
     }
-    let api = PlaneClient::new(config)?;
-    judge::plane(config, api.look().await, &mut checks);
+    if let Credential::Certificate(file) = &config.credential {
+        checks.push(judge::identity(file, file.read(), now()));
+    }
+    let sight = match PlaneClient::new(config) {
+        Ok(api) => api.look().await,
+        Err(error @ ApiError::Identity(_)) => Err(error),
+        Err(error) => return Err(error),
+    };
+    judge::plane(config, sight, &mut checks);
     Ok(checks)
 }
 

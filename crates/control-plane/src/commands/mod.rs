@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod admin_token;
+mod agent_ca;
 mod audit_key;
 mod check;
 mod healthcheck;
@@ -11,6 +12,7 @@ use std::io::Write as _;
 use gk_control_plane::config::LedgerConfig;
 
 pub(crate) use admin_token::AdminToken;
+pub(crate) use agent_ca::AgentCa;
 pub(crate) use audit_key::AuditKey;
 pub(crate) use check::check;
 pub(crate) use healthcheck::healthcheck;

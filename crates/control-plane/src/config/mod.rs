@@ -19,4 +19,4 @@ pub use ledger::{LedgerAddressError, LedgerConfig, LedgerParts};
 pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};
 pub use plane::{ConfigError, DEFAULT_PORT, Environment, PlaneConfig};
-pub use tls::PlainHttp;
+pub use tls::{AgentAuthority, PlainHttp};

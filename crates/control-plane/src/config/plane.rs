@@ -35,6 +35,8 @@ pub struct PlaneConfig {
     pub listen: SocketAddr,
     /// TLS on that port; without it, plain HTTP.
     pub tls: Option<Arc<ServerTls>>,
+    /// What certifies agents; without it they show tokens.
+    pub agents: Option<AgentAuthority>,
     /// Who may be answered in plain HTTP.
     pub plain_http: PlainHttp,
     /// The ledger.
@@ -88,6 +90,7 @@ impl PlaneConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
             tls: None,
+            agents: None,
             plain_http: PlainHttp::default(),
             ledger,
             policy,
@@ -122,7 +125,7 @@ impl PlaneConfig {
         let mut faults = Faults::default();
         let mut keys = Keys::root(table);
         let listen = listen(&mut keys, environment, &mut faults);
-        let tls = super::tls::read(keys.table("tls", &mut faults), &mut faults);
+        let (tls, agents) = super::tls::read(keys.table("tls", &mut faults), &mut faults);
         let plain_http = PlainHttp::read(&mut keys, &mut faults);
         let ledger = LedgerConfig::read(keys.table("ledger", &mut faults), environment, &mut faults);
         let (max_ttl, provision_deadline) = session(keys.table("session", &mut faults), environment, &mut faults);
@@ -134,7 +137,7 @@ impl PlaneConfig {
         plain_http.check(listen, tls.is_some(), &mut faults);
         match (ledger, policy, faults.0) {
             (Some(ledger), Some(policy), faults) if faults.is_empty() => {
-                Ok(Self { listen, tls, plain_http, ledger, policy, provision_deadline, limits, log, audit })
+                Ok(Self { listen, tls, agents, plain_http, ledger, policy, provision_deadline, limits, log, audit })
             }
             (_, _, faults) => Err(ConfigError::Faults(faults)),
         }

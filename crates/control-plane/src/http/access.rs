@@ -20,6 +20,8 @@ pub enum Access {
     Admin,
     /// An agent.
     Agent,
+    /// A machine that becomes an agent, with the one-time token for it.
+    Enrolment,
 }
 
 impl Access {
@@ -32,7 +34,7 @@ impl Access {
             Self::Requester => &[Scope::Requester, Scope::Admin],
             Self::Auditor => &[Scope::Auditor, Scope::Admin],
             Self::Admin => &[Scope::Admin],
-            Self::Agent => &[Scope::Agent],
+            Self::Agent | Self::Enrolment => &[Scope::Agent],
         }
     }
 
@@ -44,11 +46,13 @@ impl Access {
         let is_agent = scopes.contains(&Scope::Agent);
         match self {
             Self::Anyone => return Ok(()),
-            Self::Agent if !is_agent => return Err(wrong_kind("this is for agents; the token is not an agent's")),
+            Self::Agent | Self::Enrolment if !is_agent => {
+                return Err(wrong_kind("this is for agents; the token is not an agent's"));
+            }
             Self::User | Self::Requester | Self::Auditor | Self::Admin if is_agent => {
                 return Err(wrong_kind("this is for people and services; the token is an agent's"));
             }
-            Self::User | Self::Requester | Self::Auditor | Self::Admin | Self::Agent => {}
+            Self::User | Self::Requester | Self::Auditor | Self::Admin | Self::Agent | Self::Enrolment => {}
         }
         if scopes.iter().any(|scope| self.scopes().contains(scope)) {
             return Ok(());

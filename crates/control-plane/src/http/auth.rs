@@ -12,12 +12,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use gk_edge::accept::Peer;
+use gk_edge::accept::{ClientCertificate, Peer};
 use gk_shared::audit::AuditAction;
 use gk_shared::ids::{ActorId, RequestId, TokenId};
 use gk_shared::names::{ActorName, GroupName};
 use gk_shared::problem::ErrorCode;
-use gk_shared::secret::BearerToken;
+use gk_shared::secret::{BearerToken, TokenHash};
 use gk_shared::wire::token::Scope;
 use jiff::Timestamp;
 
@@ -28,7 +28,7 @@ use crate::plane::Plane;
 use crate::policy::Asker;
 use crate::store::actors::ActorKind;
 use crate::store::sessions::Viewer;
-use crate::store::tokens::{self, AgentIdentity, Authentication, Caller};
+use crate::store::tokens::{self, AgentIdentity, Authentication, Caller, TokenKind};
 use crate::store::{Event, Origin, audit};
 
 /// A person or a service, on one request.
@@ -100,6 +100,10 @@ impl User {
 pub struct AgentCaller {
     /// Who it is.
     pub agent: AgentIdentity,
+    /// The token or certificate that it showed.
+    pub token: TokenId,
+    /// Which of them it is.
+    pub kind: TokenKind,
     /// The request.
     pub request: RequestId,
 }
@@ -129,6 +133,7 @@ struct Call {
     from: IpAddr,
     place: String,
     bearer: Option<BearerToken>,
+    certificate: Option<TokenHash>,
 }
 
 impl Call {
@@ -140,8 +145,31 @@ impl Call {
             from: extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| network(peer.0)),
             place: format!("{} {}", request.method(), super::metrics::route_label(extensions.get())),
             bearer: bearer(request.headers()),
+            certificate: extensions.get::<ClientCertificate>().map(|shown| TokenHash::from_bytes(*shown.0.as_bytes())),
         }
     }
+
+    /// What shows who calls at this kind of door. A certificate stands for an agent, and there before any token.
+    fn shown(&self, access: Access) -> Option<Shown> {
+        let token = |kind| self.bearer.as_ref().map(|bearer| Shown { hash: bearer.hash(), kind });
+        match access {
+            Access::Agent => {
+                let certificate = self.certificate.map(|hash| Shown { hash, kind: TokenKind::Certificate });
+                certificate.or_else(|| token(TokenKind::Bearer))
+            }
+            Access::Enrolment => token(TokenKind::Enrolment),
+            Access::Anyone | Access::User | Access::Requester | Access::Auditor | Access::Admin => {
+                token(TokenKind::Bearer)
+            }
+        }
+    }
+}
+
+/// What a caller showed: only its hash is ever looked up.
+#[derive(Clone, Copy)]
+struct Shown {
+    hash: TokenHash,
+    kind: TokenKind,
 }
 
 /// What counts as one place: an IPv4 address, and of IPv6 the /64 that whoever has one address there has all of.
@@ -168,23 +196,26 @@ enum Admitted {
 }
 
 async fn admit(door: &Door, call: Call) -> Result<Admitted, ApiError> {
-    let Some(bearer) = call.bearer.clone() else { return Err(refused(door, &call)) };
-    let mut caller = authenticate(door, &call, &bearer).await?;
+    let Some(shown) = call.shown(door.access) else { return Err(refused(door, &call)) };
+    let mut caller = authenticate(door, &call, shown).await?;
     tracing::debug!(actor = %caller.name, token = %caller.token, "authenticated");
     if let Err(refusal) = door.access.check(&caller.scopes) {
         record_refusal(&door.plane, &caller, &call, &refusal).await?;
         return Err(refusal);
     }
-    Ok(match caller.agent.take() {
-        Some(agent) => Admitted::Agent(AgentCaller { agent, request: call.id }),
-        None => Admitted::User(user(caller, bearer, call.id)),
-    })
+    match (caller.agent.take(), call.bearer.clone()) {
+        (Some(agent), _) => {
+            Ok(Admitted::Agent(AgentCaller { agent, token: caller.token, kind: shown.kind, request: call.id }))
+        }
+        (None, Some(bearer)) => Ok(Admitted::User(user(caller, bearer, call.id))),
+        (None, None) => Err(refused(door, &call)),
+    }
 }
 
 /// Who calls. One whose token has worked here before is counted before the ledger is asked; a token that has not waits
 /// in line with its like, so that guesses never take all connections.
-async fn authenticate(door: &Door, call: &Call, bearer: &BearerToken) -> Result<Caller, ApiError> {
-    let (plane, lane, hash) = (&door.plane, door.bucket.lane(), bearer.hash());
+async fn authenticate(door: &Door, call: &Call, shown: Shown) -> Result<Caller, ApiError> {
+    let (plane, lane, hash) = (&door.plane, door.bucket.lane(), shown.hash);
     let known = plane.familiar.actor(&hash);
     if let Some(actor) = known {
         plane.rates.take(door.bucket, actor)?;
@@ -194,7 +225,7 @@ async fn authenticate(door: &Door, call: &Call, bearer: &BearerToken) -> Result<
             Some(_) => None,
             None => Some(plane.familiar.turn(lane, call.from).await),
         };
-        tokens::authenticate(&plane.ledger.in_lane(lane), bearer).await?
+        tokens::authenticate_as(&plane.ledger.in_lane(lane), hash, shown.kind).await?
     };
     let Authentication::Known(caller) = answer else {
         plane.familiar.forget(&hash);
@@ -243,7 +274,10 @@ fn bearer(headers: &HeaderMap) -> Option<BearerToken> {
 /// The one answer to every token that does not work, and to none.
 fn refused(door: &Door, call: &Call) -> ApiError {
     match door.plane.rates.refuse(call.from) {
-        Ok(()) => ApiError::new(ErrorCode::TokenInvalid, "this needs a bearer token that works"),
+        Ok(()) => ApiError::new(
+            ErrorCode::TokenInvalid,
+            "this needs a bearer token (of an agent: or a certificate) that works",
+        ),
         Err(too_many) => too_many,
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::{MatchedPath, State};
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use gk_shared::session::SessionStatus;
+use jiff::SignedDuration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -69,6 +70,7 @@ pub struct Metrics {
     pool: Family<PoolPart, Gauge>,
     regression: Gauge,
     observing: Gauge,
+    certificate: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -89,6 +91,7 @@ impl Default for Metrics {
             pool: Family::default(),
             regression: Gauge::default(),
             observing: Gauge::default(),
+            certificate: Gauge::default(),
         };
         Self { registry: Arc::new(metrics.register()), ..metrics }
     }
@@ -114,6 +117,8 @@ impl Metrics {
         registry.register("audit_regression", regression, self.regression.clone());
         let observing = "1 while the ledger is older than what was seen outside of it: nothing is granted";
         registry.register("ledger_observing", observing, self.observing.clone());
+        let certificate = "Seconds until the certificate of this port ends; infinite without TLS";
+        registry.register("tls_certificate_expires_seconds", certificate, self.certificate.clone());
         registry
     }
 
@@ -159,6 +164,11 @@ impl Metrics {
     pub fn show_regression(&self, (found, observing): (bool, bool)) {
         self.regression.set(found.into());
         self.observing.set(observing.into());
+    }
+
+    /// Shows for how long the certificate of this port still holds, if there is one.
+    pub fn show_certificate(&self, left: Option<SignedDuration>) {
+        self.certificate.set(left.map_or(f64::INFINITY, |left| left.as_secs_f64()));
     }
 
     /// Shows how busy the connections of a lane are.

@@ -39,7 +39,7 @@ pub fn document() -> OpenApi {
         let nested = match group.access {
             // Health and the like are looked for at the root.
             Access::Anyone => part,
-            Access::User | Access::Requester | Access::Auditor | Access::Admin | Access::Agent => {
+            Access::User | Access::Requester | Access::Auditor | Access::Admin | Access::Agent | Access::Enrolment => {
                 OpenApiBuilder::new().build().nest("/v1", part)
             }
         };

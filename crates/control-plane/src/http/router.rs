@@ -78,17 +78,24 @@ pub fn table() -> Vec<Group> {
             Bucket::Ends,
             OpenApiRouter::new()
                 .routes(routes!(actors::disable_actor))
+                .routes(routes!(agents::revoke::revoke_agent))
                 .routes(routes!(tokens::revoke::revoke_token))
                 .routes(routes!(cleanup::run::run_cleanup))
                 .routes(routes!(recovery::accept::accept_recovery)),
         ),
         group(Access::Agent, Bucket::Agents, agents_own()),
+        group(
+            Access::Enrolment,
+            Bucket::Agents,
+            OpenApiRouter::new().routes(routes!(agent::certificate::enroll_with_certificate)),
+        ),
     ]
 }
 
 fn agents_own() -> OpenApiRouter<Plane> {
     OpenApiRouter::new()
         .routes(routes!(agent::me::agent_me))
+        .routes(routes!(agent::certificate::renew_certificate))
         .routes(routes!(agent::claim::claim_jobs))
         .routes(routes!(agent::renew::renew_job))
         .routes(routes!(agent::complete::complete_job))
@@ -113,7 +120,7 @@ pub fn router(plane: &Plane) -> Router {
         let door = Door { plane: plane.clone(), access: group.access, bucket: group.bucket };
         router.merge(match group.access {
             Access::Anyone => routes,
-            Access::User | Access::Requester | Access::Auditor | Access::Admin | Access::Agent => {
+            Access::User | Access::Requester | Access::Auditor | Access::Admin | Access::Agent | Access::Enrolment => {
                 routes.route_layer(from_fn_with_state(door, guard))
             }
         })

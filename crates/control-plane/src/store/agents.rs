@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use gk_shared::audit::AuditAction;
 use gk_shared::ids::{ActorId, AgentId, TargetId};
-use gk_shared::names::{ActorName, PackName, TargetName};
+use gk_shared::names::{ActorName, AgentName, PackName, TargetName};
 use gk_shared::secret::BearerToken;
-use gk_shared::wire::agent::{AgentView, EnrollAgent, EnrolledAgent, Heartbeat, HeartbeatAnswer, TargetHealth};
+use gk_shared::wire::agent::{
+    AgentIdentityKind, AgentView, EnrollAgent, EnrolledAgent, Heartbeat, HeartbeatAnswer, RevokedAgent, TargetHealth,
+};
 use gk_shared::wire::token::Scope;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -15,7 +17,7 @@ use uuid::Uuid;
 use super::actors::{self, ActorKind, ActorSpec};
 use super::event::clean;
 use super::row::Reader;
-use super::tokens::{self, AgentIdentity};
+use super::tokens::{self, AgentIdentity, TokenKind};
 use super::{AuditedTx, Event, Lane, Ledger, Origin, StoreError};
 use crate::wakeups::Wake;
 
@@ -38,13 +40,18 @@ pub async fn enroll(
     let actor = actors::upsert(&tx, &ActorSpec { name, kind: ActorKind::Agent, groups: None, email: None }).await?;
     let agent = upsert(&tx, actor).await?;
     serve(&tx, agent, &ask.targets).await?;
+    let kind = match ask.identity {
+        AgentIdentityKind::Token => TokenKind::Bearer,
+        AgentIdentityKind::Certificate => TokenKind::Enrolment,
+    };
     let token = BearerToken::generate(ledger.random_bytes());
-    let made = tokens::insert(&tx, actor, token, (&[Scope::Agent], life)).await?;
+    let made = tokens::insert(&tx, actor, (token, kind), (&[Scope::Agent], life)).await?;
     let targets = ask.targets.iter().map(TargetName::as_str).collect::<Vec<_>>().join(",");
     let event = Event::new(AuditAction::AgentEnrolled, agent)
         .fact("agent", &ask.name)
         .fact("targets", targets)
         .fact("token", made.id)
+        .fact_opt("kind", (kind == TokenKind::Enrolment).then_some(kind.as_str()))
         .fact("expires_at", made.expires_at);
     tx.record(event).commit().await?;
     Ok(EnrolledAgent {
@@ -54,6 +61,41 @@ pub async fn enroll(
         token: made.token.into(),
         expires_at: made.expires_at,
     })
+}
+
+const SHOWS_CERTIFICATE: &str = "-- agents::shows_certificate
+    SELECT EXISTS (SELECT FROM tokens k JOIN actors o ON o.id = k.actor_id
+        WHERE o.tenant_id = $1 AND o.kind = 'agent' AND o.name = $2 AND k.kind = 'certificate'
+        AND k.revoked_at IS NULL AND k.expires_at > clock_timestamp()) AS shows";
+
+/// Whether the agent of this name has a certificate that works.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn shows_certificate(ledger: &Ledger, name: &AgentName) -> Result<bool, StoreError> {
+    let row = ledger.one(SHOWS_CERTIFICATE, &[&Ledger::tenant().uuid(), &name.as_str()]).await?;
+    Reader::new(&row, "agent").get("shows")
+}
+
+const FIND: &str = "-- agents::find
+    SELECT g.id, g.actor_id FROM agents g JOIN actors o ON o.id = g.actor_id
+    WHERE g.tenant_id = $1 AND o.kind = 'agent' AND o.name = $2";
+const REVOKE: &str = "-- agents::revoke
+    UPDATE tokens SET revoked_at = now() WHERE actor_id = $1 AND revoked_at IS NULL AND expires_at > now() RETURNING id";
+
+/// Revokes all that the agent of this name has: tokens, certificates, one-time tokens. `None` if there is no such agent.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn revoke(ledger: &Ledger, origin: Origin, name: &AgentName) -> Result<Option<RevokedAgent>, StoreError> {
+    let tx = ledger.begin(Lane::Ending, origin).await?;
+    let Some(row) = tx.opt(FIND, &[&Ledger::tenant().uuid(), &name.as_str()]).await? else { return Ok(None) };
+    let row = Reader::new(&row, "agent");
+    let (agent_id, actor): (_, Uuid) = (row.id("id", AgentId::from_uuid)?, row.get("actor_id")?);
+    let revoked = u32::try_from(tx.query(REVOKE, &[&actor]).await?.len()).unwrap_or(u32::MAX);
+    let event = Event::new(AuditAction::AgentRevoked, agent_id).fact("agent", name).fact("revoked", revoked);
+    tx.record(event).commit().await?;
+    Ok(Some(RevokedAgent { agent_id, name: name.clone(), revoked }))
 }
 
 const UPSERT: &str = "-- agents::upsert

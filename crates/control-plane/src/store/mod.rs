@@ -12,6 +12,7 @@
 //! | [`tokens::create`], [`tokens::revoke`], [`tokens::list`], [`tokens::admin`] | tokens; the first admin token |
 //! | [`actors::disable`] | disable an actor; its live sessions end |
 //! | [`agents::enroll`], [`agents::list`], [`agents::heartbeat`] | agents, their targets and what they report |
+//! | [`agents::revoke`], [`certificates::enrol`], [`certificates::renew`] | what agents show instead of a token |
 //! | [`targets::list`], [`targets::find`], [`packs::list`] | the catalog, without policy (`roles` is left empty) |
 //! | [`sessions::create`] | idempotent create: session, job, key, event in one transaction |
 //! | [`sessions::find`], [`sessions::list`] | read, by what the viewer may see |
@@ -30,6 +31,7 @@
 pub mod actors;
 pub mod agents;
 pub mod audit;
+pub mod certificates;
 pub mod cleanup;
 mod error;
 mod event;

@@ -40,6 +40,29 @@ pub struct Caller {
     pub now: Timestamp,
 }
 
+/// How a caller shows who it is. All of them are found by a SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A token with every call.
+    Bearer,
+    /// A token that works once, for an agent's first certificate.
+    Enrolment,
+    /// A certificate, in the handshake of TLS.
+    Certificate,
+}
+
+impl TokenKind {
+    /// The word in the ledger.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Enrolment => "enrolment",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
 /// An agent that showed who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentIdentity {
@@ -73,7 +96,7 @@ const AUTHENTICATE: &str = "-- tokens::authenticate
         a.id AS actor_id, a.kind, a.name, a.email, a.groups, g.id AS agent_id, clock_timestamp() AS now,
         ARRAY(SELECT target_id FROM agent_targets WHERE agent_id = g.id) AS agent_targets
     FROM tokens k JOIN actors a ON a.id = k.actor_id LEFT JOIN agents g ON g.actor_id = a.id
-    WHERE k.hash = $1";
+    WHERE k.hash = $1 AND k.kind = $2";
 /// Of many requests at once with one token, one notes the minute; the others must not queue up behind it.
 const TOUCH: &str = "-- tokens::touch
     UPDATE tokens SET last_used_at = now() WHERE id = (
@@ -85,8 +108,15 @@ const TOUCH: &str = "-- tokens::touch
 /// # Errors
 /// The ledger's own trouble.
 pub async fn authenticate(ledger: &Ledger, token: &BearerToken) -> Result<Authentication, StoreError> {
-    let hash = token.hash();
-    let Some(row) = ledger.opt(AUTHENTICATE, &[&hash.as_bytes().as_slice()]).await? else {
+    authenticate_as(ledger, token.hash(), TokenKind::Bearer).await
+}
+
+/// Who it is that shows something of this kind with this hash.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn authenticate_as(ledger: &Ledger, hash: TokenHash, kind: TokenKind) -> Result<Authentication, StoreError> {
+    let Some(row) = ledger.opt(AUTHENTICATE, &[&hash.as_bytes().as_slice(), &kind.as_str()]).await? else {
         return Ok(Authentication::Invalid);
     };
     let row = Reader::new(&row, "token");
@@ -163,7 +193,7 @@ pub async fn create(ledger: &Ledger, origin: Origin, new: &NewToken) -> Result<M
     let tx = ledger.begin(Lane::Normal, origin).await?;
     let actor = actors::upsert(&tx, &new.actor).await?;
     let token = BearerToken::generate(ledger.random_bytes());
-    let made = insert(&tx, actor, token, (&new.scopes, new.life)).await?;
+    let made = insert(&tx, actor, (token, TokenKind::Bearer), (&new.scopes, new.life)).await?;
     let groups = new.actor.groups.as_ref().map(|groups| join(groups));
     let event = Event::new(AuditAction::TokenCreated, made.id)
         .fact("actor", &new.actor.name)
@@ -179,25 +209,26 @@ fn join<T: ToString>(words: &[T]) -> String {
 }
 
 const INSERT: &str = "-- tokens::insert
-    INSERT INTO tokens (id, tenant_id, actor_id, hash, scopes, expires_at)
-    VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6)) RETURNING expires_at";
+    INSERT INTO tokens (id, tenant_id, actor_id, hash, scopes, expires_at, kind)
+    VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6), $7) RETURNING expires_at";
 
 pub(super) async fn insert(
     tx: &AuditedTx,
     actor: ActorId,
-    token: BearerToken,
+    (token, kind): (BearerToken, TokenKind),
     (scopes, life): (&[Scope], Duration),
 ) -> Result<MadeToken, StoreError> {
     let id: TokenId = tx.fresh();
     let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     let hash = token.hash();
-    let params: [&(dyn ToSql + Sync); 6] = [
+    let params: [&(dyn ToSql + Sync); 7] = [
         &id.uuid(),
         &Ledger::tenant().uuid(),
         &actor.uuid(),
         &hash.as_bytes().as_slice(),
         &scopes,
         &life.as_secs_f64(),
+        &kind.as_str(),
     ];
     let row = tx.one(INSERT, &params).await?;
     Ok(MadeToken { id, token, expires_at: Reader::new(&row, "token").get("expires_at")? })

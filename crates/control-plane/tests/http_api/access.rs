@@ -76,6 +76,8 @@ async fn every_route_refuses_those_it_is_not_for() {
                 wrong("auditor", "scope_missing"),
             ],
             Access::Agent => vec![wrong("requester", "wrong_principal_kind"), wrong("admin", "wrong_principal_kind")],
+            // Only a one-time token is looked up there: every other is none.
+            Access::Enrolment => vec![],
         };
         for (who, code) in refusals {
             let caller = match who {

@@ -158,6 +158,11 @@ impl Caller {
         Self { http, url: url.to_owned(), token: token.map(ToOwned::to_owned) }
     }
 
+    /// Somebody with this client, and perhaps a token.
+    pub(crate) fn with(http: reqwest::Client, url: &str, token: Option<&str>) -> Self {
+        Self { http, url: url.to_owned(), token: token.map(ToOwned::to_owned) }
+    }
+
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let method = method.to_uppercase().parse().unwrap();
         let request = self.http.request(method, format!("{}{path}", self.url));

@@ -7,7 +7,7 @@ use gk_control_plane::store::jobs::{self, Completion};
 use gk_control_plane::store::{Origin, agents};
 use gk_shared::problem::ErrorCode;
 use gk_shared::session::{EndReason, Intent, SessionStatus};
-use gk_shared::wire::agent::EnrollAgent;
+use gk_shared::wire::agent::{AgentIdentityKind, EnrollAgent};
 use gk_shared::wire::job::{Job, JobOutcome, RenewJob};
 use gk_testkit::eventually;
 
@@ -68,6 +68,7 @@ async fn ends_come_before_beginnings_and_only_the_agents_own_targets_count() {
         name: "b1".parse().expect("is a name"),
         targets: vec!["elsewhere".parse().expect("is a name")],
         ttl_seconds: None,
+        identity: AgentIdentityKind::Token,
     };
     let life = Duration::from_secs(60);
     let stranger = agents::enroll(&books.ledger, Origin::system(), &stranger, life).await.expect("enrols");

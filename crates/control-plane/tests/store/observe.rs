@@ -174,7 +174,12 @@ async fn a_target_without_an_agent_and_without_a_session_is_no_finding_unless_it
     let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
     let (session, _) = books.ready(&ada, &agent).await;
     let mistyped = "pg-locla".parse().expect("is a name");
-    let ask = EnrollAgent { name: "a2".parse().expect("is a name"), targets: vec![mistyped], ttl_seconds: None };
+    let ask = EnrollAgent {
+        name: "a2".parse().expect("is a name"),
+        targets: vec![mistyped],
+        ttl_seconds: None,
+        identity: AgentIdentityKind::Token,
+    };
     let hour = Duration::from_secs(3600);
     agents::enroll(&books.ledger, Origin::system(), &ask, hour).await.expect("enrols");
     let told = async |target: Option<&str>| {

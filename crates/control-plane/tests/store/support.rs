@@ -121,6 +121,7 @@ impl Books {
             name: name.parse().expect("is a name"),
             targets: vec!["pg-local".parse().expect("is a name")],
             ttl_seconds: None,
+            identity: AgentIdentityKind::Token,
         };
         let life = Duration::from_secs(3600);
         let enrolled = agents::enroll(&self.ledger, Origin::system(), &ask, life).await.expect("enrols");

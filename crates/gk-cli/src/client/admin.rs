@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gk_shared::ids::TokenId;
-use gk_shared::names::{PackName, TargetName};
-use gk_shared::wire::agent::{AgentList, EnrollAgent, EnrolledAgent};
+use gk_shared::names::{AgentName, PackName, TargetName};
+use gk_shared::wire::agent::{AgentList, EnrollAgent, EnrolledAgent, RevokedAgent};
 use gk_shared::wire::audit::{AuditPage, Checkpoint};
 use gk_shared::wire::catalog::{PackList, PackView, TargetList, TargetView};
 use gk_shared::wire::cleanup::{CleanupReport, CleanupStarted, RunCleanup};
@@ -118,6 +118,14 @@ impl Client {
     /// The call failed.
     pub async fn enroll_agent(&self, asked: &EnrollAgent) -> Result<EnrolledAgent, CallError> {
         self.call(Call::post("/v1/agents", asked)).await
+    }
+
+    /// Revokes all that an agent has to show.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn revoke_agent(&self, name: &AgentName) -> Result<RevokedAgent, CallError> {
+        self.call(Call::post(&format!("/v1/agents/{name}/revoke"), &serde_json::json!({}))).await
     }
 
     /// A page of the audit log.

@@ -1,7 +1,7 @@
 //! `gk agent`.
 
 use gk_shared::names::{AgentName, TargetName};
-use gk_shared::wire::agent::{AgentView, EnrollAgent};
+use gk_shared::wire::agent::{AgentIdentityKind, AgentView, EnrollAgent};
 use serde_json::json;
 
 use super::session::view::moment;
@@ -19,11 +19,20 @@ use crate::span::Span;
 pub(crate) enum Agent {
     List(List),
     Enroll(Enroll),
+    Revoke(Revoke),
 }
 
 /// List agents, their targets, and when they were last heard of
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {}
+
+/// Refuse an agent's tokens and certificates from its next call on
+#[derive(Debug, clap::Args)]
+pub(crate) struct Revoke {
+    /// Name of the agent
+    #[arg(value_name = "NAME", value_parser = checked::<AgentName>)]
+    name: AgentName,
+}
 
 /// Enrol an agent for its targets and print its token, this once
 #[derive(Debug, clap::Args)]
@@ -34,7 +43,10 @@ pub(crate) struct Enroll {
     /// Target that it serves; may be repeated; those that are new are made
     #[arg(long = "target", short, value_name = "TARGET", required = true, value_delimiter = ',', value_parser = checked::<TargetName>)]
     targets: Vec<TargetName>,
-    /// How long its token works; 90d where nothing is said
+    /// Let it show a certificate: the token works once, for `gk-agent enroll` to fetch it
+    #[arg(long)]
+    certificate: bool,
+    /// How long its token works; 90d where nothing is said, and 1h with --certificate
     #[arg(long, value_name = "TIME", value_parser = checked::<Span>)]
     ttl: Option<Span>,
     /// Write the token into this file, of mode 0600, and not to stdout
@@ -46,6 +58,7 @@ pub(crate) async fn run(app: &App, command: Agent) -> Result<Exit, CliError> {
     match command {
         Agent::List(List {}) => list(app).await,
         Agent::Enroll(args) => enroll(app, args).await,
+        Agent::Revoke(args) => revoke(app, &args.name).await,
     }
 }
 
@@ -71,7 +84,8 @@ async fn enroll(app: &App, args: Enroll) -> Result<Exit, CliError> {
     if let Some(path) = &args.out {
         check_place(&app.env.absolute(path))?;
     }
-    let asked = EnrollAgent { name: args.name, targets: args.targets, ttl_seconds: wire_secs(args.ttl)? };
+    let identity = if args.certificate { AgentIdentityKind::Certificate } else { AgentIdentityKind::Token };
+    let asked = EnrollAgent { name: args.name, targets: args.targets, ttl_seconds: wire_secs(args.ttl)?, identity };
     let made = app.client()?.enroll_agent(&asked).await?;
     match &args.out {
         Some(path) => {
@@ -84,6 +98,19 @@ async fn enroll(app: &App, args: Enroll) -> Result<Exit, CliError> {
         None => app.out.answer(&Answer::new("gk.agent.v1", &made, made.token.expose()))?,
     }
     let targets: Vec<&str> = made.targets.iter().map(AsRef::as_ref).collect();
-    app.out.done(&format!("{} serves {} until {}", made.name, targets.join(", "), moment(made.expires_at)));
+    let (name, targets, until) = (&made.name, targets.join(", "), moment(made.expires_at));
+    app.out.done(&match asked.identity {
+        AgentIdentityKind::Token => format!("{name} serves {targets} until {until}"),
+        AgentIdentityKind::Certificate => {
+            format!("{name} may fetch a certificate for {targets} until {until}: gk-agent enroll --token-file FILE")
+        }
+    });
+    Ok(Exit::OK)
+}
+
+async fn revoke(app: &App, name: &AgentName) -> Result<Exit, CliError> {
+    let done = app.client()?.revoke_agent(name).await?;
+    app.out.answer(&Answer::new("gk.agent_revoked.v1", &done, ""))?;
+    app.out.done(&format!("{name} is refused from its next call on ({} tokens and certificates)", done.revoked));
     Ok(Exit::OK)
 }

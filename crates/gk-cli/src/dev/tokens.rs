@@ -9,7 +9,7 @@ use std::time::Duration;
 use gk_control_plane::config::LedgerConfig;
 use gk_shared::problem::ErrorCode;
 use gk_shared::secret::{BearerToken, SecretText};
-use gk_shared::wire::agent::EnrollAgent;
+use gk_shared::wire::agent::{AgentIdentityKind, EnrollAgent};
 use gk_shared::wire::token::{CreateToken, Scope};
 
 use super::error::DevError;
@@ -54,6 +54,7 @@ async fn enroll(admin: &Client) -> Result<SecretText, CallError> {
         name: AGENT.parse().expect("is an agent's name"),
         targets: vec![TARGET.parse().expect("is a target's name")],
         ttl_seconds: Some(LIFE_SECONDS),
+        identity: AgentIdentityKind::Token,
     };
     Ok(admin.enroll_agent(&asked).await?.token)
 }

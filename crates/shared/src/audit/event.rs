@@ -41,6 +41,8 @@ actions! {
     TokenRevoked = "token.revoked", "A token was revoked.";
     ActorDisabled = "actor.disabled", "An actor was disabled; their sessions end.";
     AgentEnrolled = "agent.enrolled", "An agent was given a token and its targets.";
+    AgentCertified = "agent.certified", "An agent was given a certificate: at its enrolment, or in place of one that ends.";
+    AgentRevoked = "agent.revoked", "An agent's tokens and certificates were revoked.";
     AgentRefused = "agent.refused", "An agent did what it may not.";
     AccessRefused = "access.refused", "A call was refused for who made it.";
     CleanupRun = "cleanup.run", "Somebody asked for clean-up now.";

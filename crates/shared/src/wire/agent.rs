@@ -23,10 +23,67 @@ pub struct EnrollAgent {
     /// Targets it may serve; those that are new are made.
     #[garde(length(min = 1, max = 200))]
     pub targets: Vec<TargetName>,
-    /// How long its token works, in seconds (default: 90 days).
+    /// How long its token works, in seconds (default: 90 days; for a certificate, to fetch it with: one hour).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(range(min = 60, max = MAX_TOKEN_SECONDS)))]
     pub ttl_seconds: Option<u32>,
+    /// What it shows from then on; absent: a token.
+    #[serde(default, skip_serializing_if = "AgentIdentityKind::is_token")]
+    #[garde(skip)]
+    pub identity: AgentIdentityKind,
+}
+
+/// What an agent shows to prove who it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentIdentityKind {
+    /// The bearer token of the answer.
+    #[default]
+    Token,
+    /// A certificate that it fetches with the token of the answer, which works once and for that alone.
+    Certificate,
+}
+
+impl AgentIdentityKind {
+    /// Whether it is what an older control plane knows, too.
+    const fn is_token(&self) -> bool {
+        matches!(self, Self::Token)
+    }
+}
+
+/// `POST /v1/agent/enroll`, with a one-time token, and `POST /v1/agent/certificate`, with the certificate that ends.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CertifyAgent {
+    /// A certificate request (PKCS#10, PEM) for a key that the agent has made. Only its key is believed.
+    #[garde(length(min = 1, max = 8192))]
+    pub request: String,
+}
+
+/// Answer: the certificate for the key of the request.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CertifiedAgent {
+    /// The agent.
+    pub agent_id: AgentId,
+    /// Its name.
+    pub name: AgentName,
+    /// The certificate, PEM.
+    pub certificate: String,
+    /// Until when it holds.
+    pub expires_at: Timestamp,
+}
+
+/// Answer to `POST /v1/agents/{name}/revoke`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedAgent {
+    /// The agent.
+    pub agent_id: AgentId,
+    /// Its name.
+    pub name: AgentName,
+    /// How many tokens and certificates worked until now.
+    pub revoked: u32,
 }
 
 /// Answer to an enrolment. The token is shown this once.
@@ -39,7 +96,7 @@ pub struct EnrolledAgent {
     pub name: AgentName,
     /// Its targets.
     pub targets: Vec<TargetName>,
-    /// Its token.
+    /// Its token; for a certificate the one-time token to fetch it with.
     pub token: SecretText,
     /// When the token stops working.
     pub expires_at: Timestamp,

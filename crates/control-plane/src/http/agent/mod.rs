@@ -1,5 +1,6 @@
 //! `/v1/agent`: what agents ask and report. They dial out, so every exchange is a request of theirs.
 
+pub mod certificate;
 pub mod checkpoint;
 pub mod claim;
 pub mod complete;

@@ -2,3 +2,4 @@
 
 pub mod enroll;
 pub mod list;
+pub mod revoke;
