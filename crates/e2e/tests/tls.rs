@@ -73,7 +73,9 @@ async fn online(stack: &Stack, wanted: bool) {
         let online = seen["agents"][0]["online"] == true;
         let target = stack.gk_admin(&["target", "show", TARGET, "--json"]).await;
         let shown: serde_json::Value = serde_json::from_str(&target.stdout).unwrap_or_default();
-        let reachable = shown["reachable"] == true;
+        // Told in the same breath, and taken in one after the other.
+        let packs = stack.gk_admin(&["role", "list", "--json"]).await.stdout.contains("app_read");
+        let reachable = shown["reachable"] == true && packs;
         if online == wanted && (reachable || !wanted) { Ok(()) } else { Err(format!("{seen} {}", target.stdout)) }
     })
     .await;

@@ -17,7 +17,7 @@ use super::keys::{Fault, Faults, Keys};
 use super::ledger::LedgerConfig;
 use super::limits::Limits;
 use super::log::LogConfig;
-use super::tls::PlainHttp;
+use super::tls::{AgentAuthority, PlainHttp};
 use crate::notary::AuditConfig;
 use crate::policy::Policy;
 

@@ -143,11 +143,9 @@ async fn a_certificate_of_another_authority_or_past_its_end_gets_no_answer() {
     let yesterday = now.checked_sub(Duration::from_secs(24 * 3600)).unwrap();
     for refused in [signed(&stranger, now), signed(&plane.authority, yesterday)] {
         let error = refused.0.request("GET", "/v1/agent/me").send().await.expect_err("the handshake fails");
-        let text = format!("{error:?}");
-        assert!(
-            text.contains("alert") || text.contains("reset") || text.contains("closed") || text.contains("pipe"),
-            "{text}"
-        );
+        // How the other side's refusal shows depends on what was being written when it came.
+        let text = format!("{error:?}").to_lowercase();
+        assert!(["alert", "reset", "closed", "pipe"].iter().any(|word| text.contains(word)), "{text}");
     }
     // Signed by the right authority, and never given out: nobody knows it.
     me(&signed(&plane.authority, now)).await.refused(401, "token_invalid");
@@ -161,8 +159,7 @@ async fn a_certificate_is_worth_what_its_agent_may_and_nothing_once_it_is_revoke
     let refused = other.heartbeat().await;
     assert_eq!(refused.body["refusedTargets"], json!(["pg-local"]), "the target is another's");
     let seen = json!({"target": "pg-local", "targetTime": Timestamp::now().to_string(), "complete": true, "roles": []});
-    let answer = other.0.post("/v1/agent/observe", seen).await;
-    assert!(answer.status == 403 || answer.status == 400, "{}", answer.text);
+    other.0.post("/v1/agent/observe", seen).await.refused(404, "not_found");
     // People's routes ask for a token, whatever certificate is shown.
     other.0.get("/v1/sessions").await.refused(401, "token_invalid");
     let done = plane.world.admin.post("/v1/agents/db-1/revoke", json!({})).await.expect(200);

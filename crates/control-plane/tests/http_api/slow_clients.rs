@@ -152,6 +152,34 @@ async fn heads_that_are_too_large_or_malformed_are_refused() {
 }
 
 #[tokio::test]
+async fn json_as_deep_as_a_body_can_hold_and_a_body_of_a_gigabyte_are_refused() {
+    let world = World::start().await;
+    let dana = world.dana().await;
+    let send = |body: String| {
+        let request = dana.request("POST", "/v1/sessions").header("content-type", "application/json");
+        crate::support::Answer::of(request.body(body))
+    };
+    for open in ["[", "{\"a\":"] {
+        let deep = open.repeat(60_000 / open.len());
+        for body in [deep.clone(), format!("{{\"reason\":{deep}"), format!("{{\"unknown\":{deep}")] {
+            let answer = send(body).await;
+            assert!(answer.status == 400, "{}", answer.text);
+        }
+    }
+    let declared = format!(
+        "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 1000000000\r\nConnection: close\r\n\r\n{{",
+        dana.token()
+    );
+    let mut stream = TcpStream::connect(world.address()).await.unwrap();
+    stream.write_all(declared.as_bytes()).await.unwrap();
+    let (answer, took) = until_closed(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(took < Duration::from_secs(5), "it was not waited for: {took:?}");
+    dana.get("/v1/me").await.expect(200);
+}
+
+#[tokio::test]
 async fn a_body_that_never_ends_is_a_time_out() {
     let world = World::with(Limits { request: Duration::from_secs(1), ..impatient() }).await;
     let dana = world.dana().await;

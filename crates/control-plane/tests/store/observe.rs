@@ -6,7 +6,7 @@ use gk_control_plane::store::tokens::AgentIdentity;
 use gk_control_plane::store::{Origin, agents, cleanup, recovery};
 use gk_shared::ids::SessionId;
 use gk_shared::session::{Desired, EndReason, Intent, SessionStatus};
-use gk_shared::wire::agent::{EnrollAgent, Intents, Observation, ObservedRole, RoleState};
+use gk_shared::wire::agent::{AgentIdentityKind, EnrollAgent, Intents, Observation, ObservedRole, RoleState};
 use gk_shared::wire::recovery::{AcceptedRecovery, LedgerMode};
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use gk_shared::seal::RecipientSecret;
 use gk_shared::secret::{BearerToken, SecretDsn};
 use gk_shared::session::SessionStatus;
 use gk_shared::ttl::Ttl;
-use gk_shared::wire::agent::{EnrollAgent, Heartbeat, TargetHealth, TargetPack};
+use gk_shared::wire::agent::{AgentIdentityKind, EnrollAgent, Heartbeat, TargetHealth, TargetPack};
 use gk_shared::wire::job::{ClaimJobs, CompleteJob, Job, JobOutcome, LeasedJob};
 use gk_shared::wire::session::SessionFailure;
 use gk_shared::wire::token::Scope;

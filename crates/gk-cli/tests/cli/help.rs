@@ -48,6 +48,7 @@ const COMMANDS: &[&str] = &[
     "agent",
     "agent list",
     "agent enroll",
+    "agent revoke",
     "status",
     "doctor",
     "explain",
