@@ -10,7 +10,9 @@ mod bench;
 mod coverage;
 mod demo;
 mod deps;
+mod fuzz;
 mod gates;
+mod guards;
 mod openapi;
 mod process;
 mod release;
@@ -39,6 +41,8 @@ enum Command {
     Coverage(coverage::CoverageArgs),
     Demo(demo::DemoArgs),
     Deps(deps::DepsArgs),
+    Fuzz(fuzz::FuzzArgs),
+    Guards(guards::GuardsArgs),
     Openapi(openapi::OpenapiArgs),
     Release(release::ReleaseArgs),
     ReleaseSql(release_sql::ReleaseSqlArgs),
@@ -53,6 +57,8 @@ fn main() -> ExitCode {
         Command::Coverage(args) => args.run(&workspace),
         Command::Demo(args) => args.run(&workspace),
         Command::Deps(args) => args.run(&workspace),
+        Command::Fuzz(args) => args.run(&workspace),
+        Command::Guards(args) => args.run(&workspace),
         Command::Openapi(args) => args.run(&workspace),
         Command::Release(args) => args.run(&workspace),
         Command::ReleaseSql(args) => args.run(&workspace),

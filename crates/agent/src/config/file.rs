@@ -76,7 +76,7 @@ pub(super) fn read(path: &Path, faults: &mut Faults) -> FileSettings {
 }
 
 /// Reads the file's text. Secret files that it names are read, too.
-fn parse(document: &Document<'_>, faults: &mut Faults) -> FileSettings {
+pub(super) fn parse(document: &Document<'_>, faults: &mut Faults) -> FileSettings {
     let root = match DeTable::parse(document.text) {
         Ok(root) => root,
         Err(error) => {

@@ -25,7 +25,7 @@ use gk_shared::secret::{BearerToken, Password};
 pub use environment::Environment;
 pub use fault::{ConfigFault, Faults};
 pub use identity::{Credential, Identity, IdentityError, IdentityFile, TokenSource};
-pub use read::load;
+pub use read::{load, parse};
 pub(crate) use safe_file::check_secret;
 
 /// Reads a token from a file that only its owner can reach.

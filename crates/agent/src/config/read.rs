@@ -13,6 +13,7 @@ use super::environment::Environment;
 use super::fault::Faults;
 use super::file::{self, FileSettings};
 use super::safe_file::{FileFault, read_token};
+use super::table::Document;
 use super::{
     AgentConfig, Credential, DEFAULT_POLL_INTERVAL, DEFAULT_PORT, DEFAULT_SLOTS, IdentityFile, PlaneUrl, TargetConfig,
     TokenSource, passfile,
@@ -29,8 +30,21 @@ const DEFAULT_PLANE: &str = "http://127.0.0.1:4000";
 pub fn load(file: Option<&Path>, environment: &Environment) -> Result<AgentConfig, Faults> {
     let mut faults = Faults::default();
     let settings = file.map_or_else(FileSettings::default, |path| file::read(path, &mut faults));
-    let config = merge(settings, environment, &mut faults);
-    match config {
+    whole(settings, environment, faults)
+}
+
+/// Reads the configuration from the text of a file; `path` is where it is said to stand.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(path: &Path, text: &str, environment: &Environment) -> Result<AgentConfig, Faults> {
+    let mut faults = Faults::default();
+    let settings = file::parse(&Document { path, text }, &mut faults);
+    whole(settings, environment, faults)
+}
+
+fn whole(settings: FileSettings, environment: &Environment, mut faults: Faults) -> Result<AgentConfig, Faults> {
+    match merge(settings, environment, &mut faults) {
         Some(config) if faults.0.is_empty() => Ok(config),
         Some(_) | None => Err(faults),
     }

@@ -1,6 +1,6 @@
 //! The attack script: what a stolen agent login and a minted role try, all of it refused, and nothing of it left.
 
-use crate::lab::{Lab, Mint, Session, refusal};
+use crate::lab::{Lab, Mint, Session, options, refusal, refusal_text, script};
 use gk_testkit::Version;
 
 on_both_lines!(
@@ -8,11 +8,14 @@ on_both_lines!(
     a_minted_role_gains_nothing,
     shadowed_names_change_nothing,
     everybody_else_can_call_nothing,
+    a_repeated_bootstrap_takes_back_what_was_given_away,
+    an_error_of_the_server_carries_no_verifier,
 );
 
 /// Sets up what the attackers aim at: another minted session, a role, a table and a database of the application.
 const STAGE: &str = "CREATE ROLE victim LOGIN; CREATE ROLE bystander NOLOGIN; CREATE TABLE secrets (a text);
-                     INSERT INTO secrets VALUES ('s3cret')";
+                     INSERT INTO secrets VALUES ('s3cret');
+                     CREATE ROLE gk_01arz3ndektsv4rrffq69g5faw NOLOGIN CONNECTION LIMIT 0";
 
 /// A fingerprint of all that an attack might change: roles and their memberships, helpers and their rights.
 const WORLD: &str = "
@@ -118,6 +121,9 @@ const HELPERS_AS_AGENT: [(&str, &str); 17] = [
     ("SELECT * FROM gk.mint('SESSION', 2, 'postgres', 'x', 'x', 'x', 'x', '1 min', 'infinity', NULL)", "22023"),
     ("SELECT * FROM gk.extend('SESSION', 2, 'infinity', 'infinity')", "22023"),
     ("SELECT * FROM gk.extend('SESSION', 2, clock_timestamp() + '5 hours', 'infinity')", "22023"),
+    ("SELECT * FROM gk.extend('SESSION', 2, clock_timestamp() + '1 hour', NULL)", "22023"),
+    ("SELECT * FROM gk.extend('sess_01ARZ3NDEKTSV4RRFFQ69G5FAV', 2, clock_timestamp(), 'infinity')", "42501"),
+    ("CALL gk.deadman('1 ms', '1 s')", "22023"),
 ];
 
 /// What a minted role tries.
@@ -209,13 +215,16 @@ impl Stage {
     }
 }
 
-async fn the_agents_login_can_do_nothing_but_call_the_helpers(version: Version) {
+pub(crate) async fn the_agents_login_can_do_nothing_but_call_the_helpers(version: Version) {
     let stage = Stage::new(version).await;
     stage.refuses(&stage.lab.agent, "gk_agent", &AS_AGENT).await;
     for (attack, wanted) in HELPERS_AS_AGENT {
         let sql = stage.fill(attack);
         assert_eq!(refusal(stage.lab.agent.batch_execute(&sql).await), wanted, "{sql}");
     }
+    let planted = stage.lab.agent.batch_execute("SELECT gk.clean_here('sess_01ARZ3NDEKTSV4RRFFQ69G5FAW')").await;
+    let text = refusal_text(planted);
+    assert!(text.contains("is not a disarmed minted role"), "{text}");
     assert!(stage.lab.login(&stage.mine).await.is_ok());
     let internal = "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE pronamespace = 'gk'::regnamespace
                        AND has_function_privilege('gk_agent', p.oid, 'EXECUTE') ORDER BY proname";
@@ -247,7 +256,7 @@ async fn the_agents_login_can_do_nothing_but_call_the_helpers(version: Version) 
     assert_eq!(names, wanted, "the agent's whole world");
 }
 
-async fn a_minted_role_gains_nothing(version: Version) {
+pub(crate) async fn a_minted_role_gains_nothing(version: Version) {
     let stage = Stage::new(version).await;
     let user = stage.lab.login(&stage.mine).await.unwrap();
     stage.refuses(&user, &stage.mine.role, &AS_USER).await;
@@ -263,7 +272,7 @@ async fn a_minted_role_gains_nothing(version: Version) {
 }
 
 /// Temporary objects come before everything else in a careless function's search path.
-async fn shadowed_names_change_nothing(version: Version) {
+pub(crate) async fn shadowed_names_change_nothing(version: Version) {
     let lab = Lab::new(version).await;
     lab.agent
         .batch_execute(
@@ -287,15 +296,53 @@ async fn shadowed_names_change_nothing(version: Version) {
     lab.end(&session).await;
 }
 
-async fn everybody_else_can_call_nothing(version: Version) {
+pub(crate) async fn everybody_else_can_call_nothing(version: Version) {
     let lab = Lab::new(version).await;
     lab.dba.batch_execute("CREATE ROLE passerby LOGIN PASSWORD 'pw'").await.unwrap();
     let open = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'gk'::regnamespace AND has_function_privilege('passerby', oid, 'EXECUTE')";
     assert_eq!(lab.dba.query_one(open, &[]).await.unwrap().get::<_, i64>(0), 0);
+    let schema = "SELECT has_schema_privilege('passerby', 'gk', 'USAGE')";
+    assert!(!lab.truth(schema).await, "not even a look at what there is");
+    let later = "SET ROLE gk_owner; CREATE FUNCTION gk.later() RETURNS int LANGUAGE sql AS 'SELECT 1'; RESET ROLE";
+    lab.dba.batch_execute(later).await.unwrap();
+    assert_eq!(lab.dba.query_one(open, &[]).await.unwrap().get::<_, i64>(0), 0, "what is made later is closed, too");
+    lab.dba.batch_execute("DROP FUNCTION gk.later()").await.unwrap();
     let loose = "SELECT string_agg(proname, ',') FROM pg_proc WHERE pronamespace = 'gk'::regnamespace AND prokind = 'f'
                    AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)";
     let loose: Option<String> = lab.dba.query_one(loose, &[]).await.unwrap().get(0);
     assert_eq!(loose, None, "functions without a pinned search_path");
     let passerby = lab.pg.connect("passerby", "pw", "app").await.unwrap();
     assert_eq!(refusal(passerby.batch_execute("SELECT gk.version()").await), "42501");
+}
+
+/// Whoever gave away more, by hand or by an older script: the next bootstrap takes it back.
+pub(crate) async fn a_repeated_bootstrap_takes_back_what_was_given_away(version: Version) {
+    let lab = Lab::new(version).await;
+    lab.dba
+        .batch_execute(
+            "GRANT EXECUTE ON FUNCTION gk.set_verifier(name, text) TO PUBLIC, gk_agent;
+             GRANT EXECUTE ON PROCEDURE gk.deadman(interval, interval) TO PUBLIC; GRANT ALL ON gk.fence TO PUBLIC, gk_agent",
+        )
+        .await
+        .unwrap();
+    lab.dba.batch_execute(&script(&options())).await.unwrap();
+    for (what, sql) in [
+        ("a function", "SELECT NOT has_function_privilege('gk_agent', 'gk.set_verifier(name, text)', 'EXECUTE')"),
+        ("a table", "SELECT NOT has_table_privilege('gk_agent', 'gk.fence', 'SELECT')"),
+        (
+            "a procedure",
+            "SELECT NOT EXISTS (SELECT FROM pg_proc p, aclexplode(p.proacl) a WHERE p.proname = 'deadman' AND a.grantee = 0)",
+        ),
+    ] {
+        assert!(lab.truth(sql).await, "{what} stayed open");
+    }
+}
+
+/// The server's log takes errors down with the statement that made them: ours are raised without it.
+pub(crate) async fn an_error_of_the_server_carries_no_verifier(version: Version) {
+    let lab = Lab::new(version).await;
+    lab.dba.batch_execute("BEGIN; LOCK TABLE pg_authid IN EXCLUSIVE MODE").await.unwrap();
+    let text = refusal_text(lab.mint(&Session::new(), &Mint::default()).await);
+    lab.dba.batch_execute("ROLLBACK").await.unwrap();
+    assert!(text.contains("could not create role") && !text.contains("SCRAM-SHA-256"), "{text}");
 }

@@ -1,7 +1,7 @@
 //! The bootstrap: by whom, how often, in which surroundings; and what the doctor says afterwards.
 
-use crate::lab::{AGENT_PASSWORD, Lab, Mint, Session, mint, options, pack, refusal, refusal_text};
-use gk_agent::bootstrap::{BootstrapOptions, SchemaName, psql_script, script};
+use crate::lab::{AGENT_PASSWORD, Lab, Mint, Session, mint, options, pack, refusal, refusal_text, script};
+use gk_agent::bootstrap::{BootstrapOptions, SchemaName, psql_script};
 use gk_testkit::{TestPg, Version};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ on_both_lines!(
     the_doctor_names_what_is_open_and_its_mends_work,
 );
 
-async fn the_bootstrap_may_be_repeated_while_sessions_live(version: Version) {
+pub(crate) async fn the_bootstrap_may_be_repeated_while_sessions_live(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     let user = lab.login(&session).await.unwrap();
@@ -37,7 +37,7 @@ async fn the_bootstrap_may_be_repeated_while_sessions_live(version: Version) {
 }
 
 /// A server with a DBA who is no superuser and owns database `shop` and its table.
-async fn managed_server(version: Version) -> (TestPg, Client) {
+pub(crate) async fn managed_server(version: Version) -> (TestPg, Client) {
     let pg = TestPg::start(version).await;
     let superuser = pg.superuser("postgres").await;
     superuser.batch_execute("CREATE ROLE dba LOGIN CREATEROLE PASSWORD 'pw'").await.unwrap();
@@ -48,7 +48,7 @@ async fn managed_server(version: Version) -> (TestPg, Client) {
     (pg, dba)
 }
 
-async fn a_dba_without_superuser_can_bootstrap_and_sessions_work(version: Version) {
+pub(crate) async fn a_dba_without_superuser_can_bootstrap_and_sessions_work(version: Version) {
     let (pg, dba) = managed_server(version).await;
     for _ in 0..2 {
         dba.batch_execute(&script(&options())).await.unwrap();
@@ -83,7 +83,7 @@ async fn a_dba_without_superuser_can_bootstrap_and_sessions_work(version: Versio
     }
 }
 
-async fn tables_of_another_owner_are_named_with_the_grants_they_need(version: Version) {
+pub(crate) async fn tables_of_another_owner_are_named_with_the_grants_they_need(version: Version) {
     let (pg, dba) = managed_server(version).await;
     let superuser = pg.superuser("shop").await;
     let theirs = "CREATE ROLE app_owner NOLOGIN; CREATE SCHEMA app AUTHORIZATION app_owner; SET ROLE app_owner;
@@ -111,14 +111,14 @@ async fn tables_of_another_owner_are_named_with_the_grants_they_need(version: Ve
     }
 }
 
-async fn a_schema_that_is_not_there_is_named(version: Version) {
+pub(crate) async fn a_schema_that_is_not_there_is_named(version: Version) {
     let (_pg, dba) = managed_server(version).await;
     let schemas = vec!["nowhere".parse().unwrap()];
     let text = refusal_text(dba.batch_execute(&script(&BootstrapOptions { schemas, ..options() })).await);
     assert!(text.contains("no schema nowhere"), "{text}");
 }
 
-async fn two_databases_of_one_server_stay_apart(version: Version) {
+pub(crate) async fn two_databases_of_one_server_stay_apart(version: Version) {
     let lab = Lab::new(version).await;
     lab.pg.create_database("second").await;
     let second = lab.pg.superuser("second").await;
@@ -129,7 +129,7 @@ async fn two_databases_of_one_server_stay_apart(version: Version) {
     assert_eq!(refusal(user.batch_execute("SELECT * FROM private").await), "42501", "a pack belongs to one database");
 }
 
-async fn psql_runs_the_printed_script(version: Version) {
+pub(crate) async fn psql_runs_the_printed_script(version: Version) {
     let pg = TestPg::start(version).await;
     pg.create_database("app").await;
     let mut psql = Command::new(pg.psql())
@@ -148,7 +148,7 @@ async fn psql_runs_the_printed_script(version: Version) {
     assert_eq!((row.get::<_, &str>(0), row.get::<_, i64>(1)), (gk_agent::bootstrap::HELPERS_VERSION, 2));
 }
 
-async fn surroundings_that_are_not_safe_are_refused(version: Version) {
+pub(crate) async fn surroundings_that_are_not_safe_are_refused(version: Version) {
     let (pg, dba) = managed_server(version).await;
     let superuser = pg.superuser("shop").await;
     superuser
@@ -183,7 +183,7 @@ async fn surroundings_that_are_not_safe_are_refused(version: Version) {
 }
 
 /// Functions and operators in a schema that everybody writes to are the oldest trick against a DBA's script.
-async fn what_was_planted_before_the_bootstrap_gains_nothing(version: Version) {
+pub(crate) async fn what_was_planted_before_the_bootstrap_gains_nothing(version: Version) {
     let pg = TestPg::start(version).await;
     pg.create_database("app").await;
     let dba = pg.superuser("app").await;
@@ -214,7 +214,7 @@ async fn what_was_planted_before_the_bootstrap_gains_nothing(version: Version) {
     assert_eq!(mint(&agent, &Session::new(), &Mint::default()).await.unwrap().outcome, "created");
 }
 
-async fn no_verifier_reaches_the_log_beside_the_parameter(version: Version) {
+pub(crate) async fn no_verifier_reaches_the_log_beside_the_parameter(version: Version) {
     let server = TestPg::with(version).setting("log_statement", "all").setting("log_parameter_max_length", "0");
     let lab = Lab::with(server.setting("log_min_error_statement", "debug5")).await;
     let session = lab.minted(&Mint::default()).await;
@@ -253,7 +253,7 @@ async fn no_verifier_reaches_the_log_beside_the_parameter(version: Version) {
     }
 }
 
-async fn the_doctor_names_what_is_open_and_its_mends_work(version: Version) {
+pub(crate) async fn the_doctor_names_what_is_open_and_its_mends_work(version: Version) {
     let lab = Lab::with(TestPg::with(version).setting("max_prepared_transactions", "4")).await;
     lab.dba
         .batch_execute("GRANT CREATE ON SCHEMA public TO PUBLIC; GRANT TEMPORARY ON DATABASE app TO PUBLIC")

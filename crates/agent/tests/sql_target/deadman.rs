@@ -40,7 +40,7 @@ async fn stop_deadman(lab: &Lab) {
     lab.truth(sql).await;
 }
 
-async fn the_deadman_outlives_its_killed_client_and_cuts_and_drops(version: Version) {
+pub(crate) async fn the_deadman_outlives_its_killed_client_and_cuts_and_drops(version: Version) {
     let lab = Lab::new(version).await;
     let mut client = deadman_process(&lab);
     deadman_runs(&lab, true).await;
@@ -55,7 +55,7 @@ async fn the_deadman_outlives_its_killed_client_and_cuts_and_drops(version: Vers
     stop_deadman(&lab).await;
 }
 
-async fn the_deadman_survives_an_error_in_a_tick(version: Version) {
+pub(crate) async fn the_deadman_survives_an_error_in_a_tick(version: Version) {
     let lab = Lab::new(version).await;
     let mut client = deadman_process(&lab);
     deadman_runs(&lab, true).await;
@@ -72,7 +72,7 @@ async fn the_deadman_survives_an_error_in_a_tick(version: Version) {
     client.wait().unwrap();
 }
 
-async fn a_second_deadman_leaves_at_once_and_an_idle_one_too(version: Version) {
+pub(crate) async fn a_second_deadman_leaves_at_once_and_an_idle_one_too(version: Version) {
     let lab = Lab::new(version).await;
     let mut client = deadman_process(&lab);
     deadman_runs(&lab, true).await;
@@ -86,7 +86,7 @@ async fn a_second_deadman_leaves_at_once_and_an_idle_one_too(version: Version) {
 }
 
 /// An advisory lock could be taken by anybody who may connect; the watch cannot.
-async fn a_user_cannot_keep_the_deadman_away(version: Version) {
+pub(crate) async fn a_user_cannot_keep_the_deadman_away(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::ttl("3 seconds")).await;
     let user = lab.login(&session).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_user_cannot_keep_the_deadman_away(version: Version) {
     client.wait().unwrap();
 }
 
-async fn a_deadman_that_its_own_settings_would_end_says_so(version: Version) {
+pub(crate) async fn a_deadman_that_its_own_settings_would_end_says_so(version: Version) {
     let lab = Lab::new(version).await;
     for setting in ["statement_timeout = '10s'", "client_connection_check_interval = '1s'"] {
         lab.agent.batch_execute(&format!("{SETTINGS} SET {setting}")).await.unwrap();

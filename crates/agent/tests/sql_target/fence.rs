@@ -18,9 +18,12 @@ on_both_lines!(
     a_mint_that_rolls_back_leaves_nothing,
     bad_input_is_refused_before_anything_is_made,
     the_limit_of_live_sessions_holds_but_not_for_repeats,
+    a_lease_that_runs_out_on_the_way_undoes_the_work,
+    an_expired_session_gets_neither_secret_nor_time,
+    a_lock_that_is_held_holds_nobody_for_long,
 );
 
-async fn a_mint_after_its_end_is_refused_for_ever(version: Version) {
+pub(crate) async fn a_mint_after_its_end_is_refused_for_ever(version: Version) {
     let lab = Lab::new(version).await;
     let session = Session::new();
     assert_eq!(lab.disarm(&session, 5).await.unwrap(), "absent");
@@ -33,7 +36,7 @@ async fn a_mint_after_its_end_is_refused_for_ever(version: Version) {
     assert!(!lab.role_exists(&session).await);
 }
 
-async fn a_stale_generation_changes_nothing(version: Version) {
+pub(crate) async fn a_stale_generation_changes_nothing(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::generation(7)).await;
     let stale = session.with_secret("stale");
@@ -45,7 +48,7 @@ async fn a_stale_generation_changes_nothing(version: Version) {
     assert_eq!(lab.disarm(&session, 1).await.unwrap(), "disarmed", "ending what has ended is no news");
 }
 
-async fn a_repeated_request_gets_the_same_answer_and_never_lengthens(version: Version) {
+pub(crate) async fn a_repeated_request_gets_the_same_answer_and_never_lengthens(version: Version) {
     let lab = Lab::new(version).await;
     let session = Session::new();
     let first = lab.mint(&session, &Mint::default()).await.unwrap();
@@ -55,7 +58,7 @@ async fn a_repeated_request_gets_the_same_answer_and_never_lengthens(version: Ve
     assert!(lab.login(&session).await.is_ok());
 }
 
-async fn a_higher_generation_replaces_the_secret_and_keeps_the_expiry(version: Version) {
+pub(crate) async fn a_higher_generation_replaces_the_secret_and_keeps_the_expiry(version: Version) {
     let lab = Lab::new(version).await;
     let session = Session::new();
     let first = lab.mint(&session, &Mint::default()).await.unwrap();
@@ -66,7 +69,7 @@ async fn a_higher_generation_replaces_the_secret_and_keeps_the_expiry(version: V
     assert!(lab.login(&next).await.is_ok());
 }
 
-async fn other_parameters_are_refused(version: Version) {
+pub(crate) async fn other_parameters_are_refused(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     for other in [
@@ -79,7 +82,7 @@ async fn other_parameters_are_refused(version: Version) {
     assert!(lab.login(&session).await.is_ok());
 }
 
-async fn a_mint_past_its_lease_leaves_nothing(version: Version) {
+pub(crate) async fn a_mint_past_its_lease_leaves_nothing(version: Version) {
     let lab = Lab::new(version).await;
     let session = Session::new();
     for lease in ["0 seconds", "-1 second", "-infinity"] {
@@ -93,7 +96,7 @@ async fn a_mint_past_its_lease_leaves_nothing(version: Version) {
     assert!(lab.login(&late).await.is_err());
 }
 
-async fn a_mint_that_waited_past_its_lease_leaves_nothing(version: Version) {
+pub(crate) async fn a_mint_that_waited_past_its_lease_leaves_nothing(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     let late = session.with_secret("late");
@@ -113,7 +116,7 @@ async fn a_mint_that_waited_past_its_lease_leaves_nothing(version: Version) {
     assert!(lab.login(&session).await.is_ok());
 }
 
-async fn twelve_mints_at_once_make_one_role(version: Version) {
+pub(crate) async fn twelve_mints_at_once_make_one_role(version: Version) {
     let lab = Lab::new(version).await;
     let session = Session::new();
     let mut tasks = JoinSet::new();
@@ -139,7 +142,7 @@ async fn patiently(agent: &tokio_postgres::Client, session: &Session) -> Minted 
 }
 
 /// Every session is minted and ended by workers that know nothing of each other; no order may leave a login.
-async fn revokes_that_race_mints_leave_nobody_armed(version: Version) {
+pub(crate) async fn revokes_that_race_mints_leave_nobody_armed(version: Version) {
     let lab = Lab::new(version).await;
     let sessions: Vec<Session> = (0..40).map(|_| Session::new()).collect();
     let mut tasks = JoinSet::new();
@@ -165,7 +168,7 @@ async fn revokes_that_race_mints_leave_nobody_armed(version: Version) {
     }
 }
 
-async fn a_mint_that_rolls_back_leaves_nothing(version: Version) {
+pub(crate) async fn a_mint_that_rolls_back_leaves_nothing(version: Version) {
     let lab = Lab::new(version).await;
     let session = Session::new();
     lab.agent.batch_execute("BEGIN").await.unwrap();
@@ -176,7 +179,7 @@ async fn a_mint_that_rolls_back_leaves_nothing(version: Version) {
     assert_eq!(lab.mint(&session, &Mint::default()).await.unwrap().outcome, "created");
 }
 
-async fn bad_input_is_refused_before_anything_is_made(version: Version) {
+pub(crate) async fn bad_input_is_refused_before_anything_is_made(version: Version) {
     let lab = Lab::new(version).await;
     let good = Session::new();
     for ttl in ["0", "-1 hour", "4 hours 1 microsecond", "1 month -30 days", "100 years", "10 years"] {
@@ -185,6 +188,10 @@ async fn bad_input_is_refused_before_anything_is_made(version: Version) {
     for generation in [0, -1, i64::MIN] {
         assert_eq!(refusal(lab.mint(&good, &Mint::generation(generation)).await), "22023", "{generation}");
         assert_eq!(refusal(lab.disarm(&good, generation).await), "22023", "{generation}");
+    }
+    let long: &'static str = "x".repeat(201).leak();
+    for subject in ["", long] {
+        assert_eq!(refusal(lab.mint(&good, &Mint { subject, ..Mint::default() }).await), "22023", "{subject}");
     }
     for verifier in bad_verifiers(&good.verifier) {
         let bad = Session { verifier: verifier.clone(), ..good.with_secret("x") };
@@ -222,7 +229,7 @@ fn bad_session_ids(good: &str) -> Vec<String> {
     bad
 }
 
-async fn the_limit_of_live_sessions_holds_but_not_for_repeats(version: Version) {
+pub(crate) async fn the_limit_of_live_sessions_holds_but_not_for_repeats(version: Version) {
     let lab = Lab::new(version).await;
     lab.dba.batch_execute("UPDATE gk.pack SET max_live = 1 WHERE name = 'app_read'").await.unwrap();
     let session = lab.minted(&Mint::default()).await;
@@ -232,4 +239,61 @@ async fn the_limit_of_live_sessions_holds_but_not_for_repeats(version: Version) 
     assert_eq!(lab.mint(&session, &Mint::generation(2)).await.unwrap().outcome, "rearmed");
     lab.end(&session).await;
     assert!(lab.mint(&other, &Mint::default()).await.is_ok(), "an ended session makes room");
+}
+
+/// Starts a mint whose lease lasts 300 ms and which has to wait for the DBA's open transaction.
+async fn mint_that_waits(lab: &Lab, session: &Session, generation: i64) -> String {
+    let (agent, same) = (lab.another_agent().await, session.with_secret("waits"));
+    let how = Mint { lease: "300 milliseconds", ..Mint::generation(generation) };
+    let waiting = tokio::spawn(async move { mint(&agent, &same, &how).await });
+    lab.dba.batch_execute("SELECT pg_sleep(0.6); ROLLBACK").await.unwrap();
+    refusal(waiting.await.unwrap())
+}
+
+pub(crate) async fn a_lease_that_runs_out_on_the_way_undoes_the_work(version: Version) {
+    let lab = Lab::new(version).await;
+    // It waits where the role's row is, behind the look at its lease.
+    let known = lab.minted(&Mint::default()).await;
+    lab.dba.batch_execute(&format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT 2", known.role)).await.unwrap();
+    assert_eq!(mint_that_waits(&lab, &known, 2).await, "GK002");
+    assert!(lab.login(&known.with_secret("waits")).await.is_err());
+    assert!(lab.login(&known).await.is_ok(), "the delivered secret goes on working");
+    // And where the fence's row is made.
+    let new = Session::new();
+    let tombstone = "INSERT INTO gk.fence (session, gen, state, role_name, closed_at)
+        SELECT $1, 1, 'closed', lower('gk_' || substr($1, 6))::name, now()";
+    lab.dba.batch_execute("BEGIN").await.unwrap();
+    lab.dba.execute(tombstone, &[&new.id]).await.unwrap();
+    assert_eq!(mint_that_waits(&lab, &new, 1).await, "GK002");
+    assert!(!lab.role_exists(&new).await);
+}
+
+pub(crate) async fn an_expired_session_gets_neither_secret_nor_time(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = lab.minted(&Mint::default()).await;
+    lab.dba.batch_execute("UPDATE gk.fence SET ends_at = clock_timestamp() - interval '1 second'").await.unwrap();
+    assert_eq!(refusal(lab.mint(&session.with_secret("late"), &Mint::generation(2)).await), "GK001");
+    let extend = "SELECT * FROM gk.extend($1, 3, clock_timestamp() + interval '1 hour', 'infinity')";
+    assert_eq!(refusal(lab.agent.query_one(extend, &[&session.id]).await), "GK001");
+    assert!(lab.login(&session.with_secret("late")).await.is_err());
+}
+
+/// Whoever holds a row of the fence, a DBA in a forgotten transaction: every worker says so and goes on with others.
+pub(crate) async fn a_lock_that_is_held_holds_nobody_for_long(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = lab.minted(&Mint::default()).await;
+    lab.dba.batch_execute("BEGIN; SELECT FROM gk.fence FOR UPDATE").await.unwrap();
+    let mut tasks = JoinSet::new();
+    for call in [
+        "SELECT gk.disarm($1, 2)",
+        "SELECT * FROM gk.reap($1)",
+        "SELECT * FROM gk.extend($1, 2, now() + interval '1 hour', 'infinity')",
+    ] {
+        let (agent, id) = (lab.another_agent().await, session.id.clone());
+        tasks.spawn(async move { refusal(agent.query_one(call, &[&id]).await) });
+    }
+    let (agent, again) = (lab.another_agent().await, session.with_secret("again"));
+    tasks.spawn(async move { refusal(mint(&agent, &again, &Mint::generation(2)).await) });
+    let answers = tokio::time::timeout(crate::lab::SOON, tasks.join_all()).await.expect("nobody waits for ever");
+    assert_eq!(answers, ["55P03"; 4]);
 }

@@ -21,18 +21,18 @@ on_both_lines!(
 );
 
 /// A target where minted users may create things, and where transactions can be prepared.
-async fn permissive(version: Version) -> Lab {
+pub(crate) async fn permissive(version: Version) -> Lab {
     let lab = Lab::with(TestPg::with(version).setting("max_prepared_transactions", "8")).await;
     lab.dba.batch_execute("GRANT CREATE ON SCHEMA public TO PUBLIC").await.unwrap();
     lab
 }
 
-async fn objects_in_two_databases_are_kept_and_go_to_the_heir(version: Version) {
+pub(crate) async fn objects_in_two_databases_are_kept_and_go_to_the_heir(version: Version) {
     let lab = permissive(version).await;
     lab.pg.create_database("second").await;
     let second = lab.pg.superuser("second").await;
     second.batch_execute("GRANT CREATE ON SCHEMA public TO PUBLIC").await.unwrap();
-    second.batch_execute(&gk_agent::bootstrap::script(&crate::lab::options())).await.unwrap();
+    second.batch_execute(&crate::lab::script(&crate::lab::options())).await.unwrap();
     let session = lab.minted(&Mint::default()).await;
     let mine = "CREATE TABLE mine AS SELECT 1 AS a; CREATE VIEW my_view AS SELECT * FROM mine; SELECT lo_create(4242);
                 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC; CREATE TEMP TABLE gone (a int)";
@@ -57,7 +57,7 @@ async fn objects_in_two_databases_are_kept_and_go_to_the_heir(version: Version) 
     }
 }
 
-async fn a_reconnect_storm_of_sixteen_clients_is_cut(version: Version) {
+pub(crate) async fn a_reconnect_storm_of_sixteen_clients_is_cut(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     let (stop, logins) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
@@ -88,7 +88,7 @@ async fn a_reconnect_storm_of_sixteen_clients_is_cut(version: Version) {
     storm.join_all().await;
 }
 
-async fn a_prepared_transaction_is_told_with_its_mend(version: Version) {
+pub(crate) async fn a_prepared_transaction_is_told_with_its_mend(version: Version) {
     let lab = permissive(version).await;
     let session = lab.minted(&Mint::default()).await;
     let user = lab.login(&session).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_prepared_transaction_is_told_with_its_mend(version: Version) {
 }
 
 /// Who changes his own password and leaves the transaction open holds the very row that NOLOGIN has to change.
-async fn a_locked_row_of_his_own_role_does_not_keep_him_in(version: Version) {
+pub(crate) async fn a_locked_row_of_his_own_role_does_not_keep_him_in(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     let user = lab.login(&session).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_locked_row_of_his_own_role_does_not_keep_him_in(version: Version) {
     lab.reaped(&session, "dropped").await;
 }
 
-async fn a_prepared_change_of_his_own_role_leaves_a_login_without_rights(version: Version) {
+pub(crate) async fn a_prepared_change_of_his_own_role_leaves_a_login_without_rights(version: Version) {
     let lab = permissive(version).await;
     let session = lab.minted(&Mint::default()).await;
     let user = lab.login(&session).await.unwrap();
@@ -133,7 +133,7 @@ async fn a_prepared_change_of_his_own_role_leaves_a_login_without_rights(version
     lab.swept(&session, "dropped").await;
 }
 
-async fn a_direct_grant_of_a_dba_is_told_with_its_mend(version: Version) {
+pub(crate) async fn a_direct_grant_of_a_dba_is_told_with_its_mend(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     lab.dba.batch_execute(&format!("GRANT SELECT ON orders TO {}", session.role)).await.unwrap();
@@ -146,7 +146,7 @@ async fn a_direct_grant_of_a_dba_is_told_with_its_mend(version: Version) {
 }
 
 /// Up to 14 a role may make others members of itself; here a DBA does it, which later versions allow too.
-async fn a_friend_who_shares_the_role_loses_its_rights_with_it(version: Version) {
+pub(crate) async fn a_friend_who_shares_the_role_loses_its_rights_with_it(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     let share = format!("CREATE ROLE friend LOGIN PASSWORD 'pw'; GRANT {} TO friend", session.role);
@@ -158,7 +158,7 @@ async fn a_friend_who_shares_the_role_loses_its_rights_with_it(version: Version)
     lab.reaped(&session, "dropped").await;
 }
 
-async fn a_role_that_has_to_stay_keeps_no_right(version: Version) {
+pub(crate) async fn a_role_that_has_to_stay_keeps_no_right(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     lab.dba
@@ -171,7 +171,7 @@ async fn a_role_that_has_to_stay_keeps_no_right(version: Version) {
 }
 
 /// A SECURITY DEFINER function must not gain power when its maker's role is dropped.
-async fn a_function_left_behind_runs_as_nobody(version: Version) {
+pub(crate) async fn a_function_left_behind_runs_as_nobody(version: Version) {
     let lab = Lab::new(version).await;
     lab.dba.batch_execute("CREATE SCHEMA shop").await.unwrap();
     let session: Session = lab.minted(&Mint::default()).await;
@@ -192,7 +192,7 @@ async fn a_function_left_behind_runs_as_nobody(version: Version) {
     assert_eq!(lab.dba.query_one("SELECT shop.who()", &[]).await.unwrap().get::<_, String>(0), "gk_heir");
 }
 
-async fn twenty_thousand_objects_are_left_to_the_dba(version: Version) {
+pub(crate) async fn twenty_thousand_objects_are_left_to_the_dba(version: Version) {
     let lab = permissive(version).await;
     let session = lab.minted(&Mint::default()).await;
     let user = lab.login(&session).await.unwrap();
@@ -206,7 +206,7 @@ async fn twenty_thousand_objects_are_left_to_the_dba(version: Version) {
     lab.reaped(&session, "dropped").await;
 }
 
-async fn a_cancelled_drop_undoes_nothing_of_the_sweep(version: Version) {
+pub(crate) async fn a_cancelled_drop_undoes_nothing_of_the_sweep(version: Version) {
     let lab = permissive(version).await;
     let (slow, over) = (lab.minted(&Mint::default()).await, lab.minted(&Mint::default()).await);
     lab.login(&slow).await.unwrap().batch_execute("CREATE TABLE held (a int)").await.unwrap();

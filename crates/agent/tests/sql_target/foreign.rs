@@ -8,13 +8,14 @@ on_both_lines!(
     a_role_made_anew_under_a_minted_name_is_not_touched,
     a_role_dropped_by_hand_closes_its_session,
     a_session_whose_role_was_dropped_by_hand_is_cut,
+    a_role_dropped_under_its_sessions_is_not_called_gone,
     a_renamed_role_is_still_cut_but_not_dropped,
     what_a_dba_changes_on_a_role_lengthens_no_session,
     a_role_found_without_a_row_is_ended_after_its_own_expiry,
     a_role_of_another_database_is_that_databases_business,
 );
 
-async fn a_role_that_somebody_else_made_is_never_adopted(version: Version) {
+pub(crate) async fn a_role_that_somebody_else_made_is_never_adopted(version: Version) {
     let lab = Lab::new(version).await;
     let session = Session::new();
     lab.dba.batch_execute(&format!("CREATE ROLE {} LOGIN", session.role)).await.unwrap();
@@ -34,7 +35,7 @@ async fn a_role_that_somebody_else_made_is_never_adopted(version: Version) {
     assert_eq!(refusal(lab.mint(&session, &Mint::default()).await), "GK001");
 }
 
-async fn a_role_made_anew_under_a_minted_name_is_not_touched(version: Version) {
+pub(crate) async fn a_role_made_anew_under_a_minted_name_is_not_touched(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     lab.dba.batch_execute(&format!("DROP ROLE {0}; CREATE ROLE {0} LOGIN", session.role)).await.unwrap();
@@ -48,7 +49,7 @@ async fn a_role_made_anew_under_a_minted_name_is_not_touched(version: Version) {
     assert_eq!(lab.disarm(&session, 2).await.unwrap(), "dropped", "it closes once the stranger is gone");
 }
 
-async fn a_role_dropped_by_hand_closes_its_session(version: Version) {
+pub(crate) async fn a_role_dropped_by_hand_closes_its_session(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     lab.dba.batch_execute(&format!("DROP ROLE {}", session.role)).await.unwrap();
@@ -57,7 +58,7 @@ async fn a_role_dropped_by_hand_closes_its_session(version: Version) {
     assert_eq!(lab.observed(&session).await, None);
 }
 
-async fn a_session_whose_role_was_dropped_by_hand_is_cut(version: Version) {
+pub(crate) async fn a_session_whose_role_was_dropped_by_hand_is_cut(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     let user = lab.login(&session).await.unwrap();
@@ -71,7 +72,18 @@ async fn a_session_whose_role_was_dropped_by_hand_is_cut(version: Version) {
     lab.reaped(&session, "dropped").await;
 }
 
-async fn a_renamed_role_is_still_cut_but_not_dropped(version: Version) {
+pub(crate) async fn a_role_dropped_under_its_sessions_is_not_called_gone(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = lab.minted(&Mint::default()).await;
+    let user = lab.login(&session).await.unwrap();
+    lab.dba.batch_execute(&format!("DROP ROLE {}", session.role)).await.unwrap();
+    assert_eq!(lab.disarm(&session, 2).await.unwrap(), "disarmed", "somebody is in");
+    lab.cut(&session).await;
+    assert!(user.batch_execute("SELECT 1").await.is_err());
+    lab.reaped(&session, "dropped").await;
+}
+
+pub(crate) async fn a_renamed_role_is_still_cut_but_not_dropped(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     let user = lab.login(&session).await.unwrap();
@@ -88,7 +100,7 @@ async fn a_renamed_role_is_still_cut_but_not_dropped(version: Version) {
 }
 
 /// As after a restore of the database, which brings an older fence but not older roles.
-async fn a_role_found_without_a_row_is_ended_after_its_own_expiry(version: Version) {
+pub(crate) async fn a_role_found_without_a_row_is_ended_after_its_own_expiry(version: Version) {
     let lab = Lab::new(version).await;
     let (old, new) = (lab.minted(&Mint::ttl("1 second")).await, lab.minted(&Mint::default()).await);
     lab.dba.batch_execute("DELETE FROM gk.fence").await.unwrap();
@@ -100,11 +112,11 @@ async fn a_role_found_without_a_row_is_ended_after_its_own_expiry(version: Versi
     lab.end(&new).await;
 }
 
-async fn a_role_of_another_database_is_that_databases_business(version: Version) {
+pub(crate) async fn a_role_of_another_database_is_that_databases_business(version: Version) {
     let lab = Lab::new(version).await;
     lab.pg.create_database("second").await;
     let second = lab.pg.superuser("second").await;
-    second.batch_execute(&gk_agent::bootstrap::script(&crate::lab::options())).await.unwrap();
+    second.batch_execute(&crate::lab::script(&crate::lab::options())).await.unwrap();
     let session = lab.minted(&Mint::default()).await;
     let rows = second.query("SELECT session FROM gk.observe()", &[]).await.unwrap();
     assert!(rows.is_empty(), "{} rows", rows.len());

@@ -1,6 +1,6 @@
 //! A bootstrapped target with some data, and the words in which the tests speak to it.
 
-use gk_agent::bootstrap::{BootstrapOptions, RolePack, packs, script};
+use gk_agent::bootstrap::{self, BootstrapOptions, RolePack, packs};
 use gk_testkit::{TestPg, TestPgOptions, Version, eventually};
 use jiff::Timestamp;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 /// Long enough for a busy machine, short enough to find out.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// What every test's data owner puts into its database.
-const DATA: &str = "
+pub(crate) const DATA: &str = "
     REVOKE CREATE ON SCHEMA public FROM PUBLIC; -- the default from 15 on
     CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL, note text NOT NULL);
     INSERT INTO orders SELECT g, g % 10, 'note ' || g FROM generate_series(1, 100) g;
@@ -105,6 +105,11 @@ pub(crate) const AGENT_PASSWORD: &str = "agent-password";
 pub(crate) fn options() -> BootstrapOptions {
     let verifier = postgres_protocol::password::scram_sha_256(AGENT_PASSWORD.as_bytes());
     BootstrapOptions { agent_password_verifier: Some(verifier.parse().unwrap()), ..BootstrapOptions::default() }
+}
+
+/// The bootstrap script, less the guard that [`crate::guards`] has taken away on this thread.
+pub(crate) fn script(options: &BootstrapOptions) -> String {
+    crate::guards::weakened(&bootstrap::script(options))
 }
 
 impl Lab {

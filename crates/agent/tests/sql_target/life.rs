@@ -11,10 +11,11 @@ on_both_lines!(
     the_connection_limit_holds_and_never_exceeds_the_packs,
     a_role_is_dropped_only_after_two_quiet_looks,
     disarm_kill_and_drop_in_one_transaction_do_not_drop,
+    a_role_in_use_is_busy,
     a_session_gets_longer_by_extension_alone,
 );
 
-async fn a_session_reads_is_refused_a_write_and_is_gone(version: Version) {
+pub(crate) async fn a_session_reads_is_refused_a_write_and_is_gone(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     let user = lab.login(&session).await.unwrap();
@@ -26,6 +27,7 @@ async fn a_session_reads_is_refused_a_write_and_is_gone(version: Version) {
     assert_eq!(lab.disarm(&session, 2).await.unwrap(), "disarmed");
     assert_eq!(refusal(user.batch_execute("SELECT * FROM orders").await), "42501", "rights end before the kill");
     assert!(lab.login(&session).await.is_err());
+    assert!(lab.login(&session).await.is_err(), "nobody else comes in");
     assert_eq!(lab.reap(&session).await.unwrap().0, "busy");
     assert_eq!(lab.kill(&session).await.unwrap(), 1);
     eventually(SOON, "the client is cut", async || user.is_closed().then_some(()).ok_or("open")).await;
@@ -40,7 +42,7 @@ async fn a_session_reads_is_refused_a_write_and_is_gone(version: Version) {
     assert!(lab.agent.query("SELECT * FROM gk.zombies()", &[]).await.unwrap().is_empty());
 }
 
-async fn the_role_carries_its_session_its_limits_and_no_attribute(version: Version) {
+pub(crate) async fn the_role_carries_its_session_its_limits_and_no_attribute(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     let row = lab
@@ -61,7 +63,7 @@ async fn the_role_carries_its_session_its_limits_and_no_attribute(version: Versi
     assert_eq!(row.get::<_, String>(4), session.verifier, "the verifier is stored byte for byte");
 }
 
-async fn a_session_ends_when_its_user_changed_his_own_password(version: Version) {
+pub(crate) async fn a_session_ends_when_its_user_changed_his_own_password(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::default()).await;
     let user = lab.login(&session).await.unwrap();
@@ -77,7 +79,7 @@ async fn a_session_ends_when_its_user_changed_his_own_password(version: Version)
     assert!(lab.login(&with_his_own).await.is_err());
 }
 
-async fn the_connection_limit_holds_and_never_exceeds_the_packs(version: Version) {
+pub(crate) async fn the_connection_limit_holds_and_never_exceeds_the_packs(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint { conn_limit: Some(1), ..Mint::default() }).await;
     let _first = lab.login(&session).await.unwrap();
@@ -88,7 +90,7 @@ async fn the_connection_limit_holds_and_never_exceeds_the_packs(version: Version
     }
 }
 
-async fn a_role_is_dropped_only_after_two_quiet_looks(version: Version) {
+pub(crate) async fn a_role_is_dropped_only_after_two_quiet_looks(version: Version) {
     let lab = Lab::new(version).await;
     lab.dba.batch_execute("UPDATE gk.setting SET value = 60000 WHERE name = 'settle_ms'").await.unwrap();
     let session = lab.minted(&Mint::default()).await;
@@ -101,7 +103,7 @@ async fn a_role_is_dropped_only_after_two_quiet_looks(version: Version) {
     lab.reaped(&session, "dropped").await;
 }
 
-async fn disarm_kill_and_drop_in_one_transaction_do_not_drop(version: Version) {
+pub(crate) async fn disarm_kill_and_drop_in_one_transaction_do_not_drop(version: Version) {
     let lab = Lab::new(version).await;
     lab.dba.batch_execute("UPDATE gk.setting SET value = 0 WHERE name = 'settle_ms'").await.unwrap();
     let session = lab.minted(&Mint::default()).await;
@@ -115,7 +117,7 @@ async fn disarm_kill_and_drop_in_one_transaction_do_not_drop(version: Version) {
     lab.reaped(&session, "dropped").await;
 }
 
-async fn a_session_gets_longer_by_extension_alone(version: Version) {
+pub(crate) async fn a_session_gets_longer_by_extension_alone(version: Version) {
     let lab = Lab::new(version).await;
     let session = Session::new();
     let minted = lab.mint(&session, &Mint::default()).await.unwrap();
@@ -133,4 +135,15 @@ async fn a_session_gets_longer_by_extension_alone(version: Version) {
     assert!(lab.truth(&format!("SELECT rolvaliduntil = (SELECT valid_until FROM gk.fence WHERE session = '{}') FROM pg_roles WHERE rolname = '{}'", session.id, session.role)).await);
     lab.end(&session).await;
     assert_eq!(refusal(extend(100, later).await), "GK001");
+}
+
+pub(crate) async fn a_role_in_use_is_busy(version: Version) {
+    let lab = Lab::new(version).await;
+    let session = lab.minted(&Mint::default()).await;
+    let user = lab.login(&session).await.unwrap();
+    lab.disarm(&session, 2).await.unwrap();
+    assert_eq!(lab.reap(&session).await.unwrap().0, "busy");
+    drop(user);
+    lab.cut(&session).await;
+    lab.reaped(&session, "dropped").await;
 }

@@ -21,6 +21,7 @@ mod deadman;
 mod fence;
 mod fight;
 mod foreign;
+mod guards;
 mod lab;
 mod life;
 mod makers;

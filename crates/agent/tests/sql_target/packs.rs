@@ -1,7 +1,7 @@
 //! Role packs: what they give, that they give no more, and when they are refused.
 
-use crate::lab::{Lab, Mint, Session, options, pack, refusal};
-use gk_agent::bootstrap::{BootstrapOptions, SchemaName, script};
+use crate::lab::{Lab, Mint, Session, options, pack, refusal, script};
+use gk_agent::bootstrap::{BootstrapOptions, SchemaName};
 use gk_testkit::Version;
 
 on_both_lines!(
@@ -56,7 +56,7 @@ const STATE: &str =
     "SELECT md5(string_agg(o::text, ',' ORDER BY id)) || (SELECT relacl::text FROM pg_class WHERE relname = 'orders')
                        || (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace) FROM orders o";
 
-async fn app_read_reads_everything_and_changes_nothing(version: Version) {
+pub(crate) async fn app_read_reads_everything_and_changes_nothing(version: Version) {
     let lab = Lab::new(version).await;
     let state = async || lab.dba.query_one(STATE, &[]).await.unwrap().get::<_, String>(0);
     let before = state().await;
@@ -83,7 +83,7 @@ async fn app_read_reads_everything_and_changes_nothing(version: Version) {
     assert!(refused >= WRITES.len() - 1, "{refused}");
 }
 
-async fn app_write_changes_rows_and_no_structure(version: Version) {
+pub(crate) async fn app_write_changes_rows_and_no_structure(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint { pack: pack("app_write"), ..Mint::default() }).await;
     let user = lab.login(&session).await.unwrap();
@@ -111,7 +111,7 @@ async fn app_write_changes_rows_and_no_structure(version: Version) {
     }
 }
 
-async fn packs_reach_tables_made_later_and_schemas_with_odd_names(version: Version) {
+pub(crate) async fn packs_reach_tables_made_later_and_schemas_with_odd_names(version: Version) {
     let lab = Lab::new(version).await;
     let odd = r#"a'b"c\d, e}"#;
     let quoted = format!("\"{}\"", odd.replace('"', "\"\""));
@@ -127,7 +127,7 @@ async fn packs_reach_tables_made_later_and_schemas_with_odd_names(version: Versi
     assert_eq!(refusal(user.batch_execute("INSERT INTO later VALUES (1)").await), "42501");
 }
 
-async fn a_released_pack_is_never_edited(version: Version) {
+pub(crate) async fn a_released_pack_is_never_edited(version: Version) {
     let lab = Lab::new(version).await;
     let digest = format!("sha256:{}", "0".repeat(64));
     let register = "SELECT gk.pack_register('app_read', 'pg-1.0.0', $1, '1 hour', 3, 200)";
@@ -144,7 +144,7 @@ async fn a_released_pack_is_never_edited(version: Version) {
     }
 }
 
-async fn a_pack_that_reaches_power_is_refused(version: Version) {
+pub(crate) async fn a_pack_that_reaches_power_is_refused(version: Version) {
     let lab = Lab::new(version).await;
     let role: String =
         lab.agent.query_one("SELECT role_name FROM gk.packs() WHERE name = 'app_read'", &[]).await.unwrap().get(0);
@@ -169,9 +169,11 @@ async fn a_pack_that_reaches_power_is_refused(version: Version) {
     }
     lab.dba.batch_execute(&format!("ALTER ROLE {role} RENAME TO away; CREATE ROLE {role}")).await.unwrap();
     assert_eq!(refusal(lab.mint(&Session::new(), &Mint::default()).await), "42501", "made anew under its name");
+    let fault = "SELECT coalesce(bool_or(fault ~ 'replaced'), false) FROM gk.packs() WHERE name = 'app_read'";
+    assert!(lab.truth(fault).await, "and it says so");
 }
 
-async fn a_pack_that_is_unknown_disabled_or_of_another_digest_is_refused(version: Version) {
+pub(crate) async fn a_pack_that_is_unknown_disabled_or_of_another_digest_is_refused(version: Version) {
     let lab = Lab::new(version).await;
     let mint = async |name: &str, version: &str, digest: &str| {
         let sql = "SELECT * FROM gk.mint($1, 1, $2, $3, $4, 'alice', $5, '1 min', clock_timestamp() + '10 s', NULL)";

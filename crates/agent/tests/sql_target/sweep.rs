@@ -12,7 +12,7 @@ on_both_lines!(
     old_tombstones_are_forgotten_and_young_ones_kept,
 );
 
-async fn an_expired_login_is_refused_with_nobody_acting(version: Version) {
+pub(crate) async fn an_expired_login_is_refused_with_nobody_acting(version: Version) {
     let lab = Lab::new(version).await;
     let session = lab.minted(&Mint::ttl("1 second")).await;
     lab.login(&session).await.expect("before its end");
@@ -20,7 +20,7 @@ async fn an_expired_login_is_refused_with_nobody_acting(version: Version) {
     assert!(lab.truth("SELECT valid_until <= clock_timestamp() FROM gk.fence").await, "not before its end");
 }
 
-async fn the_sweep_cuts_and_drops_what_has_expired(version: Version) {
+pub(crate) async fn the_sweep_cuts_and_drops_what_has_expired(version: Version) {
     let lab = Lab::new(version).await;
     let (over, live) = (lab.minted(&Mint::ttl("1 second")).await, lab.minted(&Mint::default()).await);
     let (cut, kept) = (lab.login(&over).await.unwrap(), lab.login(&live).await.unwrap());
@@ -31,7 +31,7 @@ async fn the_sweep_cuts_and_drops_what_has_expired(version: Version) {
     assert!(lab.sweep().await.is_empty(), "nothing is left to do");
 }
 
-async fn a_clock_that_was_set_back_lengthens_no_session(version: Version) {
+pub(crate) async fn a_clock_that_was_set_back_lengthens_no_session(version: Version) {
     let lab = Lab::new(version).await;
     let before = lab.minted(&Mint::default()).await;
     // the server was seen an hour ahead of where its clock stands now
@@ -45,7 +45,7 @@ async fn a_clock_that_was_set_back_lengthens_no_session(version: Version) {
     assert!(!row.get::<_, bool>(0) && row.get::<_, String>(1).contains("clock_mark"));
 }
 
-async fn four_sweepers_end_forty_sessions_without_an_error(version: Version) {
+pub(crate) async fn four_sweepers_end_forty_sessions_without_an_error(version: Version) {
     let lab = Lab::new(version).await;
     let mut users = Vec::new();
     for number in 0..40 {
@@ -74,7 +74,7 @@ async fn four_sweepers_end_forty_sessions_without_an_error(version: Version) {
     assert!(users.iter().all(tokio_postgres::Client::is_closed));
 }
 
-async fn sessions_that_cannot_be_dropped_never_hold_up_others(version: Version) {
+pub(crate) async fn sessions_that_cannot_be_dropped_never_hold_up_others(version: Version) {
     let lab = Lab::new(version).await;
     let mut poisoned = Vec::new();
     for _ in 0..10 {
@@ -100,7 +100,7 @@ async fn sessions_that_cannot_be_dropped_never_hold_up_others(version: Version) 
     assert!(lab.truth(capped).await, "retried for ever, at least once a minute");
 }
 
-async fn old_tombstones_are_forgotten_and_young_ones_kept(version: Version) {
+pub(crate) async fn old_tombstones_are_forgotten_and_young_ones_kept(version: Version) {
     let lab = Lab::new(version).await;
     let (old, young) = (Session::new(), Session::new());
     for session in [&old, &young] {

@@ -38,6 +38,8 @@ mod event;
 pub mod jobs;
 mod ledger;
 mod migrate;
+#[cfg(test)]
+mod model;
 pub mod observe;
 pub mod packs;
 mod random;

@@ -4,6 +4,7 @@ mod audit;
 mod audit_tree;
 mod flight;
 mod jobs;
+mod model;
 mod observe;
 mod scan;
 mod schema;

@@ -58,7 +58,7 @@ pub enum ConfigError {
 /// What may stand in for flags that are not given. The whole content of a project's `.gatekeeper.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Defaults {
+pub struct Defaults {
     /// Target to get into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<TargetName>,
@@ -79,7 +79,7 @@ impl Defaults {
 /// The user's file: contexts, and defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct UserFile {
+pub struct UserFile {
     /// The context that is used where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<String>,
@@ -94,7 +94,7 @@ pub(crate) struct UserFile {
 /// The machine's file: an address for all its users, and defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct SystemFile {
+pub struct SystemFile {
     /// The control plane that users of this machine work with.
     #[serde(default)]
     pub(crate) address: Option<String>,

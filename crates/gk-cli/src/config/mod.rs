@@ -10,8 +10,7 @@ mod files;
 mod paths;
 mod settings;
 
-pub use files::ConfigError;
-pub(crate) use files::{Defaults, SystemFile, UserFile, find_project};
-pub(crate) use files::{read_authorities, read_checked, write_private};
+pub use files::{ConfigError, Defaults, SystemFile, UserFile};
+pub(crate) use files::{find_project, read_authorities, read_checked, write_private};
 pub use paths::{Paths, PathsError};
 pub(crate) use settings::{Setting, Settings, SettingsFlags};

@@ -11,9 +11,12 @@ use sha2::{Digest as _, Sha256};
 const SUM: usize = 12;
 
 /// What a cursor is bound to.
-pub(super) struct Binding<'a> {
-    pub(super) actor: ActorId,
-    pub(super) filter: &'a str,
+#[derive(Debug, Clone, Copy)]
+pub struct Binding<'a> {
+    /// Who asked.
+    pub actor: ActorId,
+    /// What the list was narrowed to.
+    pub filter: &'a str,
 }
 
 impl Binding<'_> {
@@ -23,12 +26,14 @@ impl Binding<'_> {
     }
 
     /// The cursor of the page after `id`.
-    pub(super) fn write(&self, id: SessionId) -> String {
+    #[must_use]
+    pub fn write(&self, id: SessionId) -> String {
         URL_SAFE_NO_PAD.encode([id.uuid().as_bytes().as_slice(), &self.sum(id)].concat())
     }
 
     /// Where the page begins, if the cursor belongs to this list and this person.
-    pub(super) fn read(&self, cursor: &str) -> Option<SessionId> {
+    #[must_use]
+    pub fn read(&self, cursor: &str) -> Option<SessionId> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (id, sum) = bytes.split_at_checked(16)?;
         let id = SessionId::from_uuid(uuid::Uuid::from_slice(id).ok()?);

@@ -2,7 +2,7 @@
 
 pub mod create;
 mod credential;
-mod cursor;
+pub mod cursor;
 pub mod extend;
 pub mod get;
 pub mod list;

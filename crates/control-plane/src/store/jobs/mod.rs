@@ -7,7 +7,7 @@ mod apply;
 mod claim;
 mod complete;
 mod renew;
-mod verdict;
+pub(in crate::store) mod verdict;
 
 pub use claim::claim;
 pub use complete::{Completion, Timing, complete};

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 /// What a job asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum JobKind {
+pub(in crate::store) enum JobKind {
     Create,
     Revoke,
     Extend,
@@ -32,23 +32,23 @@ impl std::str::FromStr for JobKind {
 
 /// The session and the job whose lease the report holds, as they are now.
 #[derive(Debug, Clone)]
-pub(super) struct Held {
-    pub(super) kind: JobKind,
-    pub(super) role: RoleName,
-    pub(super) desired: Desired,
-    pub(super) generation: i64,
-    pub(super) lease_generation: i64,
-    pub(super) attempt: i32,
-    pub(super) cut: bool,
-    pub(super) ended: bool,
-    pub(super) blocked: Option<String>,
+pub(in crate::store) struct Held {
+    pub(in crate::store) kind: JobKind,
+    pub(in crate::store) role: RoleName,
+    pub(in crate::store) desired: Desired,
+    pub(in crate::store) generation: i64,
+    pub(in crate::store) lease_generation: i64,
+    pub(in crate::store) attempt: i32,
+    pub(in crate::store) cut: bool,
+    pub(in crate::store) ended: bool,
+    pub(in crate::store) blocked: Option<String>,
     /// The time in which the session had to become ready is over.
-    pub(super) late: bool,
+    pub(in crate::store) late: bool,
 }
 
 /// What to do with a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::store) enum Verdict {
     /// The credential works.
     Ready { expires_at: Timestamp, sealed: String },
     /// The end was moved.
@@ -79,13 +79,13 @@ const END_CAP: Duration = Duration::from_secs(60);
 const EXTEND_ATTEMPTS: i32 = 5;
 
 /// The pause after the `attempt`-th try: half a second, doubling up to `cap`.
-pub(super) fn backoff(attempt: i32, cap: Duration) -> Duration {
+pub(in crate::store) fn backoff(attempt: i32, cap: Duration) -> Duration {
     let doublings = u32::try_from(attempt - 1).unwrap_or(0).min(16);
     (Duration::from_millis(500) * 2_u32.pow(doublings)).min(cap)
 }
 
 /// What this report means.
-pub(super) fn decide(held: &Held, outcome: &JobOutcome) -> Verdict {
+pub(in crate::store) fn decide(held: &Held, outcome: &JobOutcome) -> Verdict {
     match held.kind {
         JobKind::Create => created(held, outcome),
         JobKind::Revoke => revoked(held, outcome),

@@ -4,7 +4,7 @@
 //! next look. What is decided for one role is a pure function (`reconcile.rs`); the rest is carrying it out.
 
 mod apply;
-mod reconcile;
+pub(in crate::store) mod reconcile;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

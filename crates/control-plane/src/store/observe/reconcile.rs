@@ -5,24 +5,24 @@ use gk_shared::wire::agent::{ObservedRole, RoleState};
 
 /// What the ledger holds of a session.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
-    pub(super) desired: Desired,
-    pub(super) observed: Observed,
-    pub(super) generation: i64,
-    pub(super) observed_generation: i64,
-    pub(super) backends: Option<i64>,
-    pub(super) ready: bool,
-    pub(super) cut: bool,
-    pub(super) ended: bool,
+pub(in crate::store) struct Known {
+    pub(in crate::store) desired: Desired,
+    pub(in crate::store) observed: Observed,
+    pub(in crate::store) generation: i64,
+    pub(in crate::store) observed_generation: i64,
+    pub(in crate::store) backends: Option<i64>,
+    pub(in crate::store) ready: bool,
+    pub(in crate::store) cut: bool,
+    pub(in crate::store) ended: bool,
     /// Its time is up.
-    pub(super) over: bool,
+    pub(in crate::store) over: bool,
     /// Its last change here is older than the look can be.
-    pub(super) settled: bool,
+    pub(in crate::store) settled: bool,
 }
 
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::store) enum Step {
     /// As it should be, or too fresh to say.
     Nothing,
     /// As it should be; store what was seen.
@@ -42,7 +42,7 @@ pub(super) enum Step {
 }
 
 /// A role that was seen.
-pub(super) fn seen(known: &Known, role: &ObservedRole) -> Step {
+pub(in crate::store) fn seen(known: &Known, role: &ObservedRole) -> Step {
     let alive = role.armed || role.backends > 0;
     match (known.desired, role.state) {
         (Desired::Present, RoleState::Minted | RoleState::Orphan) if role.armed => noted(known, role),
@@ -79,7 +79,7 @@ fn unarmed(known: &Known, dropped: bool) -> Step {
 }
 
 /// A session that the agent or the deadman says it has cut and dropped by itself.
-pub(super) fn dropped(known: &Known) -> Step {
+pub(in crate::store) fn dropped(known: &Known) -> Step {
     match known.desired {
         Desired::Present => unarmed(known, true),
         Desired::Absent if known.ended => Step::Nothing,
@@ -88,7 +88,7 @@ pub(super) fn dropped(known: &Known) -> Step {
 }
 
 /// A session that should be there and was not seen though all was looked at.
-pub(super) fn missing(known: &Known) -> Step {
+pub(in crate::store) fn missing(known: &Known) -> Step {
     let wanted = known.desired == Desired::Present && known.observed == Observed::Armed;
     if wanted && known.settled { unarmed(known, false) } else { Step::Nothing }
 }
