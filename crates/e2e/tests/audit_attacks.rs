@@ -6,7 +6,7 @@ mod audit_tamper;
 use audit_tamper::{Scene, VERIFIER, checkpoint, export, records, show, shown};
 use gk_e2e::{AgentOptions, SOON, Stack, Version, eventually};
 use gk_shared::audit::note::SigningKey;
-use gk_shared::audit::{AuditRecord, LogOrigin, SealedHead};
+use gk_shared::audit::{AuditRecord, KeyChain, LogOrigin, SealedHead};
 
 /// A change to the ledger, and what has to be found.
 struct Attack {
@@ -41,6 +41,15 @@ impl Forger {
         let epochs = [&self.epochs[0], &format!("{note}{more}")].map(ToString::to_string).to_vec();
         let note = checkpoint(&self.origin, records, 2).note().signed(name, &self.own);
         SealedHead { checkpoint: note.to_string(), epochs }
+    }
+
+    /// The log's key, which has handed over to another one event ago, and signs once more.
+    fn sign_on(&self, records: &[AuditRecord]) -> SealedHead {
+        let chain = KeyChain::follow(&self.origin, &self.epochs).expect("the real keys are whole");
+        let starts = i64::try_from(records.len()).expect("is small") - 1;
+        let next = chain.next(&self.stolen, &self.own, starts).expect("it was the key of then");
+        let sealed = Scene::seal(&self.origin, &self.stolen, records);
+        SealedHead { epochs: self.epochs.iter().cloned().chain([next.to_string()]).collect(), ..sealed }
     }
 }
 
@@ -147,6 +156,7 @@ const ATTACKS: &[Attack] = &[
         forge: Some(|forger, records| forger.usurp(records, "")),
         found: "unknown_key {all}",
     },
+    Attack { name: "a retired key signs on", sql: "", forge: Some(Forger::sign_on), found: "unknown_key {all}" },
     Attack {
         name: "the past is rewritten and signed with the stolen key",
         sql: "SELECT pg_temp.edit(2), pg_temp.rebuild()",

@@ -37,7 +37,7 @@ fn a_note(text: &str) {
 /// The genuine checkpoint with bytes put over it: either it is what it was, or nobody takes it.
 fn altered(dice: &mut Dice<'_>) {
     let mut sealed = LOG.sealed.clone();
-    let epoch = dice.byte() % 4 == 0;
+    let epoch = dice.byte().is_multiple_of(4);
     let text = if epoch { &mut sealed.epochs[0] } else { &mut sealed.checkpoint };
     let mut raw = text.clone().into_bytes();
     for _ in 0..=dice.byte() % 3 {

@@ -33,7 +33,7 @@ pub(crate) fn check(bytes: &[u8]) {
     }
     assert!(!is_included(at as u64, foreign(fork), (wide, tree.roots[size]), &path));
     let mut bent = proof.clone();
-    if dice.byte() % 2 == 0 || bent.is_empty() {
+    if dice.byte().is_multiple_of(2) || bent.is_empty() {
         bent.push(leaf(fork));
     } else {
         let place = dice.below(bent.len());

@@ -6,8 +6,9 @@ use crate::step::{Failure, Outcome, Steps};
 use crate::workspace::Workspace;
 
 const NEXTEST: &str = "cargo-nextest@0.9.143";
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
-/// Install what the tests need: two Postgres versions, Python and cargo-nextest
+/// Install what the tests need: two Postgres versions, Python, schemathesis and cargo-nextest
 ///
 /// Does nothing that is done already. System packages are installed on Debian and Ubuntu, as root or by sudo where that
 /// asks for no password; elsewhere the command to type is printed.
@@ -19,6 +20,7 @@ impl DepsArgs {
         let mut steps = Steps::of("deps");
         steps.run("postgres", || servers::ensure(workspace))?;
         steps.run("python", || python(workspace))?;
+        steps.run("schemathesis", || schemathesis(workspace))?;
         steps.run("nextest", || nextest(workspace))?;
         steps.finish();
         Ok(())
@@ -29,6 +31,7 @@ impl DepsArgs {
 pub(crate) fn ensure(workspace: &Workspace) -> Outcome {
     servers::ensure(workspace)?;
     python(workspace)?;
+    schemathesis(workspace)?;
     nextest(workspace)
 }
 
@@ -38,6 +41,21 @@ fn python(workspace: &Workspace) -> Outcome {
         return Ok(());
     }
     apt_get(workspace, &["python3"])
+}
+
+/// What holds the API against its document, in an environment of its own below the build directory.
+fn schemathesis(workspace: &Workspace) -> Outcome {
+    let home = workspace.target_dir.join("schemathesis");
+    if succeeds(&mut workspace.program(&home.join("bin/schemathesis").to_string_lossy(), ["--version"])) {
+        return Ok(());
+    }
+    let place = home.to_string_lossy();
+    if !succeeds(&mut workspace.program("python3", ["-m", "venv", &place])) {
+        apt_get(workspace, &["python3-venv"])?;
+        run(&mut workspace.program("python3", ["-m", "venv", &place]))?;
+    }
+    let pip = home.join("bin/pip");
+    run(&mut workspace.program(&pip.to_string_lossy(), ["install", "--quiet", SCHEMATHESIS]))
 }
 
 fn nextest(workspace: &Workspace) -> Outcome {

@@ -240,7 +240,7 @@ pub fn route_label(matched: Option<&MatchedPath>) -> String {
 }
 
 /// `GET /metrics`.
-#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "Numbers, as Prometheus reads them", body = String)))]
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "Numbers, as Prometheus reads them", body = String, content_type = "application/openmetrics-text")))]
 pub async fn metrics(State(plane): State<Plane>) -> Response {
     if let Err(error) = plane.refresh_gauges().await {
         // Without the ledger the numbers of this process are still worth reading.

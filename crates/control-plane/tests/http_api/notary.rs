@@ -45,6 +45,18 @@ async fn an_agent_and_an_auditor_follow_the_log_over_http() {
     agent.0.get("/v1/agent/checkpoint?fresh=true").await.refused(400, "invalid_query");
 }
 
+/// Each key that the log ever had goes with each heartbeat.
+#[tokio::test]
+async fn a_heartbeat_may_carry_the_keys_of_a_thousand_rotations() {
+    let world = World::audited(Limits::default(), audit(None)).await;
+    let agent = world.agent("agent-1").await;
+    let mut seen = sealed(&checkpoint(&world.admin, "/v1/audit/checkpoints?fresh=true").await);
+    seen.epochs = vec![seen.epochs[0].clone(); 1000];
+    let heartbeat = json!({"version": "0.1.0", "targets": [], "witnessed": seen});
+    assert!(heartbeat.to_string().len() > 64 * 1024);
+    agent.0.post("/v1/agent/heartbeat", heartbeat).await.expect(200);
+}
+
 /// The last event goes, as with a restored backup.
 const ROLL_BACK: &str = "ALTER TABLE audit_links DISABLE TRIGGER ALL;
     DELETE FROM audit_links WHERE seq >= (SELECT max(size) FROM audit_checkpoints)";

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::EventId;
 
-/// What happened. The words are part of the log and never change their meaning.
+/// What happened. The words are part of the log and never change their meaning. A word is a `tt`: as a `literal` it would
+/// reach the derives wrapped up, and the OpenAPI document would show the variant.
 macro_rules! actions {
-    ($($variant:ident = $word:literal, $doc:literal;)*) => {
+    ($($variant:ident = $word:tt, $doc:literal;)*) => {
         /// What an audit event says happened. A word never changes its meaning.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         pub enum AuditAction { $(#[doc = $doc] #[serde(rename = $word)] $variant,)* }

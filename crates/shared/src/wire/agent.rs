@@ -22,10 +22,12 @@ pub struct EnrollAgent {
     pub name: AgentName,
     /// Targets it may serve; those that are new are made.
     #[garde(length(min = 1, max = 200))]
+    #[schema(min_items = 1, max_items = 200)]
     pub targets: Vec<TargetName>,
     /// How long its token works, in seconds (default: 90 days; for a certificate, to fetch it with: one hour).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(range(min = 60, max = MAX_TOKEN_SECONDS)))]
+    #[schema(minimum = 60, maximum = 7_776_000)]
     pub ttl_seconds: Option<u32>,
     /// What it shows from then on; absent: a token.
     #[serde(default, skip_serializing_if = "AgentIdentityKind::is_token")]
@@ -136,9 +138,11 @@ pub struct AgentList {
 pub struct Heartbeat {
     /// The agent's version.
     #[garde(length(min = 1, max = 64))]
+    #[schema(min_length = 1, max_length = 64)]
     pub version: String,
     /// Its targets, as it sees them.
     #[garde(length(max = 1000))]
+    #[schema(max_items = 1000)]
     pub targets: Vec<TargetHealth>,
     /// The newest checkpoint of the audit log that the agent holds as a witness. Signed, so an agent cannot make one
     /// up: a control plane whose log does not continue it knows that the log went back.

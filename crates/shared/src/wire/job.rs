@@ -160,16 +160,20 @@ pub struct LeasedJob {
 pub struct ClaimJobs {
     /// Free slots for sessions to make.
     #[garde(range(max = 256))]
+    #[schema(maximum = 256)]
     pub create_slots: u16,
     /// Free slots for sessions to end or extend; taken first.
     #[garde(range(max = 256))]
+    #[schema(maximum = 256)]
     pub revoke_slots: u16,
     /// How long to wait for work, at most 30,000.
     #[garde(range(max = 30_000))]
+    #[schema(maximum = 30_000)]
     pub wait_ms: u32,
     /// Targets to leave out for now (they do not answer), so that they do not hold up others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[garde(length(max = 1000))]
+    #[schema(max_items = 1000)]
     pub except_targets: Vec<TargetName>,
 }
 
@@ -187,9 +191,11 @@ pub struct ClaimedJobs {
 pub struct RenewJob {
     /// The lease held.
     #[garde(length(max = 64))]
+    #[schema(max_length = 64)]
     pub lease_token: String,
     /// The generation held.
     #[garde(range(min = 1))]
+    #[schema(minimum = 1)]
     pub generation: i64,
 }
 
@@ -207,9 +213,11 @@ pub struct RenewedJob {
 pub struct CompleteJob {
     /// The lease held.
     #[garde(length(max = 64))]
+    #[schema(max_length = 64)]
     pub lease_token: String,
     /// The generation held.
     #[garde(range(min = 1))]
+    #[schema(minimum = 1)]
     pub generation: i64,
     /// How it went.
     #[garde(skip)]

@@ -21,27 +21,33 @@ pub struct CreateSession {
     /// How long, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(skip)]
+    #[schema(minimum = 5, maximum = 86_400)]
     pub ttl_seconds: Option<u32>,
     /// How long, in minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(skip)]
+    #[schema(minimum = 1, maximum = 1440)]
     pub ttl_minutes: Option<u32>,
     /// Why; kept in the audit log. Policy says whether it may be left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(skip)]
+    #[schema(min_length = 1, max_length = 1000)]
     pub reason: Option<String>,
     /// Ticket that the work belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(skip)]
+    #[schema(pattern = "^[A-Za-z0-9._/#-]{1,64}$")]
     pub ticket: Option<String>,
     /// Connections at once, at most what the pack allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(range(min = 1, max = 50)))]
+    #[schema(minimum = 1, maximum = 50)]
     pub max_connections: Option<u16>,
     /// One-time X25519 key (32 bytes, standard base64) that the credential is sealed to. Without it the credential is
     /// sealed to a key derived from the caller's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(skip)]
+    #[schema(pattern = "^[A-Za-z0-9+/]{43}=$")]
     pub recipient_public_key: Option<String>,
 }
 
@@ -146,6 +152,7 @@ pub struct RevokeSession {
     /// Why, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(skip)]
+    #[schema(min_length = 1, max_length = 1000)]
     pub reason: Option<String>,
 }
 
@@ -156,10 +163,12 @@ pub struct RevokeSession {
 pub struct ExtendSession {
     /// How much longer from now, in seconds.
     #[garde(skip)]
+    #[schema(minimum = 5, maximum = 86_400)]
     pub ttl_seconds: u32,
     /// Why, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(skip)]
+    #[schema(min_length = 1, max_length = 1000)]
     pub reason: Option<String>,
 }
 

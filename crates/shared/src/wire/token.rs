@@ -70,18 +70,22 @@ pub struct CreateToken {
     pub service: bool,
     /// What it may be used for (not `agent`: enrol those).
     #[garde(length(min = 1, max = 4))]
+    #[schema(min_items = 1, max_items = 4)]
     pub scopes: Vec<Scope>,
     /// Groups of the actor, for policy; replaces those there were. Absent: unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(max = 64)))]
+    #[schema(max_items = 64)]
     pub groups: Option<Vec<GroupName>>,
     /// E-mail of the actor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(max = 254)))]
+    #[schema(max_length = 254)]
     pub email: Option<String>,
     /// How long it works, in seconds: 60 to 7,776,000 (90 days); default 12 hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(range(min = 60, max = MAX_TOKEN_SECONDS)))]
+    #[schema(minimum = 60, maximum = 7_776_000)]
     pub ttl_seconds: Option<u32>,
 }
 

@@ -22,9 +22,9 @@ const MOST: u16 = 1000;
 /// With `?wait=10s` a tail that has nothing new yet waits for it. An answer that was filtered cannot be verified.
 #[utoipa::path(get, path = "/audit/events", tag = "audit",
     params(
-        ("after" = Option<i64>, Query, description = "Only events behind this place; default 0"),
-        ("limit" = Option<u16>, Query, description = "1 to 1000, default 100"),
-        ("wait" = Option<String>, Query, description = "How long to wait for the next event, at most 30s"),
+        ("after" = Option<i64>, Query, minimum = 0, description = "Only events behind this place; default 0"),
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "1 to 1000, default 100"),
+        ("wait" = Option<String>, Query, pattern = "^(([0-9]|[12][0-9]|30)s|[0-9]{1,4}ms)$", description = "How long to wait for the next event, at most 30s"),
         ("session" = Option<SessionId>, Query, description = "Only about this session"),
         ("actor" = Option<String>, Query, description = "Only by this actor"),
         ("action" = inline(Option<AuditAction>), Query, description = "Only of this kind"),

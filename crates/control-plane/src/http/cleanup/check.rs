@@ -19,7 +19,7 @@ const DEFAULT_LAG: Duration = Duration::from_secs(120);
 #[utoipa::path(get, path = "/cleanup", tag = "cleanup",
     params(
         ("target" = Option<TargetName>, Query, description = "Only this target"),
-        ("maxLag" = Option<String>, Query, description = "How long past its end a role may be; default 2m"),
+        ("maxLag" = Option<String>, Query, pattern = "^[1-9][0-9]{0,2}[sm]$", description = "How long past its end a role may be; default 2m"),
     ),
     responses((status = 200, description = "Targets and findings", body = CleanupReport)))]
 pub async fn check_cleanup(State(plane): State<Plane>, mut query: Query) -> Result<Json<CleanupReport>, ApiError> {

@@ -11,7 +11,7 @@ use crate::plane::Plane;
 use crate::store::cleanup;
 
 /// Tries again to remove what should be gone
-#[utoipa::path(post, path = "/cleanup/run", tag = "cleanup", request_body = RunCleanup,
+#[utoipa::path(post, path = "/cleanup/run", tag = "cleanup", request_body = Option<RunCleanup>,
     responses((status = 200, description = "The sessions whose end was queued", body = CleanupStarted)))]
 pub async fn run_cleanup(
     State(plane): State<Plane>,

@@ -70,8 +70,8 @@ fn ttl(body: &CreateSession) -> Result<Ttl, ApiError> {
 /// is ready or has failed; with `?dryRun=true` policy is asked and nothing is made.
 #[utoipa::path(post, path = "/sessions", tag = "sessions", request_body = CreateSession,
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "8 to 128 of A-Za-z0-9_-; services must send one"),
-        ("wait" = Option<String>, Query, description = "How long to wait for the credential, at most 30s"),
+        ("Idempotency-Key" = Option<String>, Header, pattern = "^[A-Za-z0-9_-]{8,128}$", description = "8 to 128 of A-Za-z0-9_-; services must send one"),
+        ("wait" = Option<String>, Query, pattern = "^(([0-9]|[12][0-9]|30)s|[0-9]{1,4}ms)$", description = "How long to wait for the credential, at most 30s"),
         ("dryRun" = Option<bool>, Query, description = "Only ask policy"),
     ),
     responses(

@@ -26,7 +26,7 @@ use crate::wakeups::Wake;
 /// error if it will not. An end that is not later than the present one is refused, and so is a second wish while one is under
 /// way.
 #[utoipa::path(post, path = "/sessions/{id}/extend", tag = "sessions", request_body = ExtendSession,
-    params(("id" = SessionId, Path), ("wait" = Option<String>, Query, description = "How long to wait, at most 30s")),
+    params(("id" = SessionId, Path), ("wait" = Option<String>, Query, pattern = "^(([0-9]|[12][0-9]|30)s|[0-9]{1,4}ms)$", description = "How long to wait, at most 30s")),
     responses((status = 200, description = "The session", body = SessionView)))]
 pub async fn extend_session(
     State(plane): State<Plane>,

@@ -18,7 +18,7 @@ use crate::store::sessions;
 ///
 /// With `?wait=10s` the answer comes as soon as the session is no longer being made.
 #[utoipa::path(get, path = "/sessions/{id}", tag = "sessions",
-    params(("id" = SessionId, Path), ("wait" = Option<String>, Query, description = "How long to wait, at most 30s")),
+    params(("id" = SessionId, Path), ("wait" = Option<String>, Query, pattern = "^(([0-9]|[12][0-9]|30)s|[0-9]{1,4}ms)$", description = "How long to wait, at most 30s")),
     responses((status = 200, description = "The session", body = SessionView)))]
 pub async fn get_session(
     State(plane): State<Plane>,

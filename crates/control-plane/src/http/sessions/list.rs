@@ -18,7 +18,7 @@ const MOST: u16 = 200;
 /// Lists sessions
 #[utoipa::path(get, path = "/sessions", tag = "sessions",
     params(
-        ("limit" = Option<u16>, Query, description = "1 to 200, default 50"),
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 200, description = "1 to 200, default 50"),
         ("cursor" = Option<String>, Query, description = "nextCursor of the page before"),
         ("status" = Option<gk_shared::session::SessionStatus>, Query, description = "Only with this status"),
         ("target" = Option<gk_shared::names::TargetName>, Query, description = "Only on this target"),

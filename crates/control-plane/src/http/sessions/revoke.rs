@@ -20,8 +20,8 @@ use crate::store::sessions::{self, EndOutcome, EndRequest};
 ///
 /// Answers as soon as the end is under way; with `?wait=10s` as soon as it is proven. Ending a session that is over
 /// succeeds too.
-#[utoipa::path(post, path = "/sessions/{id}/revoke", tag = "sessions", request_body = RevokeSession,
-    params(("id" = SessionId, Path), ("wait" = Option<String>, Query, description = "How long to wait for the proof, at most 30s")),
+#[utoipa::path(post, path = "/sessions/{id}/revoke", tag = "sessions", request_body = Option<RevokeSession>,
+    params(("id" = SessionId, Path), ("wait" = Option<String>, Query, pattern = "^(([0-9]|[12][0-9]|30)s|[0-9]{1,4}ms)$", description = "How long to wait for the proof, at most 30s")),
     responses((status = 200, description = "The session", body = SessionView)))]
 pub async fn revoke_session(
     State(plane): State<Plane>,

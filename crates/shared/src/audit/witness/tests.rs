@@ -41,3 +41,17 @@ fn a_smaller_log_a_fork_a_missing_proof_and_a_retired_key_are_refused() {
     let rotated = signer.seal(&real[..4]);
     assert_eq!(held(&signer, &old_keys, &rotated, &proof(&real, 4)), Err(AuditFinding::Forked { seq: 4 }));
 }
+
+#[test]
+fn two_keys_that_the_same_key_introduced_are_not_both_believed() {
+    let records = log(9, "dana");
+    let (mut signer, mut forked) = (Signer::new(1), Signer::new(1));
+    signer.rotate(2, 4);
+    forked.rotate(3, 4);
+    let seen = signer.seal(&records[..4]);
+    assert_eq!(
+        held(&forked, &forked.seal(&records), &seen, &proof(&records, 4)),
+        Err(AuditFinding::UnknownKey { seq: 9 })
+    );
+    assert_eq!(held(&forked, &forked.seal(&records[..4]), &seen, &[]), Err(AuditFinding::UnknownKey { seq: 4 }));
+}
