@@ -75,10 +75,10 @@ pub struct SessionSight {
 /// What the target says.
 #[derive(Debug, Clone, Default)]
 pub struct TargetSight {
-    /// Its clock, as far as it ever got: it never goes back.
-    pub high_water: Timestamp,
-    /// How far its clock stands behind that.
-    pub behind: Duration,
+    /// Its clock.
+    pub clock: Timestamp,
+    /// A clock that goes on where the target's is set back: what time has passed is passed.
+    pub steady: Timestamp,
     /// Roles of our pattern by session.
     pub roles: BTreeMap<SessionId, RoleSight>,
     /// The target's own books.
@@ -109,8 +109,10 @@ pub struct FenceSight {
     pub state: String,
     /// The role that was made.
     pub role_oid: Option<u32>,
-    /// When it ends.
+    /// When it ends, by the target's clock.
     pub valid_until: Option<Timestamp>,
+    /// When it ends, by the steady clock.
+    pub steady_end: Option<Timestamp>,
     /// SHA-256 of the verifier, in hex.
     pub verifier: Option<String>,
 }

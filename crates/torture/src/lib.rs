@@ -15,6 +15,7 @@ pub mod clocks;
 pub mod evidence;
 pub mod faults;
 pub mod judge;
+pub mod modes;
 pub mod need;
 pub mod oracle;
 pub mod part;

@@ -4,9 +4,9 @@
 
 use clap::Parser;
 use gk_e2e::Version;
-use gk_torture::report;
 use gk_torture::run::{Outcome, Plan, run};
 use gk_torture::stage::Dose;
+use gk_torture::{modes, report};
 use rand::RngExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +36,12 @@ struct Args {
     /// Postgres older than 16
     #[arg(long)]
     before_16: bool,
+    /// So many kills of everything instead of the fault matrix
+    #[arg(long, conflicts_with = "expiry")]
+    kills: Option<u32>,
+    /// So many sessions that end with one part dead, instead of the fault matrix
+    #[arg(long)]
+    expiry: Option<u32>,
     /// How much wider than promised the judge's bounds are
     #[arg(long, default_value_t = 1)]
     patience: u32,
@@ -67,7 +73,12 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     let plan = args.plan();
     println!("seed {}", plan.seed);
-    let outcome = run(&plan, &mut |line| println!("{line}")).await;
+    let mut say = |line: &str| println!("{line}");
+    let outcome = match (args.kills, args.expiry) {
+        (Some(kills), _) => modes::kills::run(&plan, kills, &mut say).await,
+        (None, Some(sessions)) => modes::expiry::run(&plan, sessions, &mut say).await,
+        (None, None) => run(&plan, &mut say).await,
+    };
     if let Err(error) = write(&args, &outcome) {
         println!("error: {error}");
         return ExitCode::FAILURE;

@@ -83,7 +83,7 @@ impl Outcome {
         all
     }
 
-    fn take(&mut self, stage: &Stage) {
+    pub(crate) fn take(&mut self, stage: &Stage) {
         for (invariant, checks) in stage.bench.court.checks() {
             *self.checks.entry(invariant).or_default() += checks;
         }
@@ -127,22 +127,27 @@ fn chosen(plan: &Plan, outcome: &mut Outcome) -> BTreeMap<Kind, Vec<Fault>> {
 }
 
 /// All rounds on one stage.
-struct Act<'a> {
-    plan: &'a Plan,
-    kind: Kind,
-    until: Instant,
+pub(crate) struct Act<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) kind: Kind,
+    pub(crate) until: Instant,
 }
 
 impl Act<'_> {
-    async fn play(&self, faults: &[Fault], random: &mut StdRng, outcome: &mut Outcome, say: Say<'_>) {
-        let options = StageOptions {
+    /// The stage that it plays on.
+    pub(crate) fn options(&self, random: &mut StdRng) -> StageOptions {
+        StageOptions {
             kind: self.kind,
             version: self.plan.version,
             clients: self.plan.clients,
             seed: random.random(),
             bounds: Bounds::promised().times(self.plan.patience),
             dose: self.plan.dose,
-        };
+        }
+    }
+
+    async fn play(&self, faults: &[Fault], random: &mut StdRng, outcome: &mut Outcome, say: Say<'_>) {
+        let options = self.options(random);
         let Some(mut stage) = caught(Stage::set(options), "setting the stage", outcome).await else { return };
         let mut first = true;
         while first || Instant::now() < self.until {
@@ -180,7 +185,7 @@ async fn round(stage: &mut Stage, fault: &Fault, random: &mut StdRng, outcome: &
 }
 
 /// The end of a stage: nobody works any more, everything is over, nobody gets in.
-async fn end(stage: &mut Stage) -> Result<Duration, String> {
+pub(crate) async fn end(stage: &mut Stage) -> Result<Duration, String> {
     stage.bench.court.during("the end");
     let rest = settle::come_to_rest(stage).await;
     if let Err(left) = &rest {
@@ -193,7 +198,7 @@ async fn end(stage: &mut Stage) -> Result<Duration, String> {
 }
 
 /// A harness that breaks is a failed run, and the rest of the run goes on.
-async fn caught<T>(work: impl Future<Output = T>, what: &str, outcome: &mut Outcome) -> Option<T> {
+pub(crate) async fn caught<T>(work: impl Future<Output = T>, what: &str, outcome: &mut Outcome) -> Option<T> {
     let done = AssertUnwindSafe(work).catch_unwind().await;
     done.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -209,6 +214,6 @@ fn line(round: &Round, stage: &Stage) -> String {
     format!("{:4} {}; recovered: {recovery}; {wrong} violations so far", round.fault, round.proof)
 }
 
-fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

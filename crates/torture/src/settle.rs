@@ -18,6 +18,11 @@ const SEARCHED: usize = 4;
 
 /// Waits until a new session works and what was under way when the fault ended is done, and tells how long that took.
 pub async fn recover(stage: &mut Stage, fault: &str) -> Recovery {
+    recover_within(stage, fault, PATIENCE).await
+}
+
+/// The same, with less patience.
+pub async fn recover_within(stage: &mut Stage, fault: &str, patience: Duration) -> Recovery {
     let begun = Instant::now();
     let mut eye = stage.ledger_eye();
     let pending = under_way(&mut eye).await;
@@ -29,7 +34,7 @@ pub async fn recover(stage: &mut Stage, fault: &str) -> Recovery {
             (Ok(()), Ok(())) => break Ok(begun.elapsed()),
             (Err(why), _) | (Ok(()), Err(why)) => why,
         };
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > patience {
             break Err(left);
         }
         tokio::time::sleep(POLL).await;

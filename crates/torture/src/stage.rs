@@ -191,9 +191,19 @@ impl Stage {
 
     /// One more agent with a name that no other had.
     pub async fn add_another_agent(&mut self) {
-        self.extra_agents += 1;
-        let name = format!("agent-extra-{}", self.extra_agents);
+        let name = self.another_name();
         self.add_agent(&name).await;
+    }
+
+    /// A name that no agent had.
+    pub fn another_name(&mut self) -> String {
+        self.extra_agents += 1;
+        format!("agent-extra-{}", self.extra_agents)
+    }
+
+    /// Ends every agent but the first one, as `kill -9` does.
+    pub fn keep_first_agent(&mut self) {
+        self.stack.agents.truncate(1);
     }
 
     /// Takes parts out, for the judge to know, until the guard is dropped.

@@ -33,6 +33,8 @@ pub enum Weather {
     Trickle(Duration),
     /// Nobody can connect, and who was connected is cut off.
     Refused,
+    /// Every new connection is given these bytes, whatever it asks, and nothing arrives: a liar in the middle.
+    Answers(&'static str),
     /// A request that contains one of these words is delivered and its answer is lost.
     LosesAnswersTo(&'static [&'static str]),
 }
@@ -50,7 +52,7 @@ pub struct Counted {
     pub reset: AtomicU64,
     /// Connections of which one half was closed.
     pub half_closed: AtomicU64,
-    /// Answers that were lost.
+    /// Answers that were lost, or made up.
     pub lost: AtomicU64,
 }
 
@@ -111,7 +113,7 @@ impl Wire {
     /// Changes the weather until the guard is dropped.
     #[must_use]
     pub fn weather(&self, weather: Weather) -> Spell {
-        if weather == Weather::Refused {
+        if matches!(weather, Weather::Refused | Weather::Answers(_)) {
             self.reset();
         }
         self.orders.send_modify(|orders| orders.weather = weather);

@@ -3,9 +3,14 @@
 //! Always holds: a fault undoes itself before it returns, also when it fails half way (guards), so that recovery needs no
 //! hand; it says how often it hit, and zero is a failed run. The numbers are those of the fault matrix.
 
-mod kills;
+mod agents;
+mod jobs;
+pub(crate) mod kills;
 mod pauses;
+mod people;
+mod refusals;
 mod registry;
+mod times;
 mod wires;
 
 pub use registry::all;

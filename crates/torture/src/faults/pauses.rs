@@ -20,7 +20,7 @@ pub(super) async fn agent(stage: &mut Stage, random: &mut StdRng) -> Hits {
     stage.stack.agent().resume();
     let _out = stage.out(&[Part::Agent]);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    stage.stack.agents.truncate(1);
+    stage.keep_first_agent();
     Hits::of(u64::from(stood_still), "agent seen stopped by the kernel").and(&Hits::of(pause.as_secs(), "seconds"))
 }
 

@@ -1,6 +1,6 @@
 //! The table of faults: one line each.
 
-use super::{Fault, kills, pauses, wires};
+use super::{Fault, agents, jobs, kills, pauses, people, refusals, times, wires};
 use crate::stage::Kind;
 
 /// A line of the table: number, what it does, what it needs, its stage, whether CI has it, what runs.
@@ -31,6 +31,22 @@ const ALL: &[Fault] = &[
     fault!("F14", "half-open connections", [], Plain, false, wires::half_open),
     fault!("F15", "one byte a second on each wire", [], Plain, false, wires::trickle),
     fault!("F16", "an agent stopped in mid-work wakes up late", [], Plain, true, pauses::agent),
+    fault!("F18", "the target's clock jumps by an hour and stands still", [Faketime], Clocks, false, times::target),
+    fault!("F19", "clocks of control plane and agent jump by an hour", [Faketime], Clocks, false, times::programs),
+    fault!("F25", "four agents and no leases", [], Plain, true, agents::without_leases),
+    fault!("F26", "a mint that arrives after its revoke", [], Plain, true, agents::late_mint),
+    fault!("F27", "two revokes and the expiry at the same instant", [], Plain, true, jobs::same_instant),
+    fault!("F32", "a DBA drops, renames and replaces our roles", [], Plain, true, people::dba),
+    fault!("F33", "a user fights: prepared transaction, locks, objects, storm", [], Plain, true, people::user),
+    fault!(
+        "F34",
+        "the target refuses the agent: full, password, pg_hba.conf, restart",
+        [],
+        Plain,
+        false,
+        refusals::refused
+    ),
+    fault!("F37", "the job table emptied under load", [], Plain, true, jobs::truncated),
 ];
 
 /// Every fault, in the order of its number.

@@ -40,7 +40,7 @@ fn counter(weather: &Weather) -> fn(&Counted) -> &AtomicU64 {
         Weather::Clear | Weather::Held { .. } => |counted| &counted.held,
         Weather::Slow(_) | Weather::Trickle(_) => |counted| &counted.slowed,
         Weather::Refused => |counted| &counted.refused,
-        Weather::LosesAnswersTo(_) => |counted| &counted.lost,
+        Weather::LosesAnswersTo(_) | Weather::Answers(_) => |counted| &counted.lost,
     }
 }
 

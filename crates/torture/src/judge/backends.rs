@@ -52,7 +52,7 @@ impl Backends {
 /// A row that is no longer shown was closed long ago.
 fn is_over(target: &TargetSight, id: SessionId) -> bool {
     let Some(row) = target.fence.get(&id) else { return true };
-    row.state == "closed" || row.valid_until.is_some_and(|end| end <= target.high_water)
+    row.state == "closed" || row.steady_end.is_some_and(|end| end <= target.steady)
 }
 
 fn wanted(ledger: &LedgerSight, id: SessionId) -> bool {
@@ -67,7 +67,7 @@ mod tests {
 
     fn world(second: u64, clock: i64, out: &[Part]) -> Evidence {
         let fence = |row: &mut crate::evidence::FenceSight| {
-            (row.role_oid, row.valid_until) = (Some(7), Some(at(100)));
+            (row.role_oid, row.steady_end) = (Some(7), Some(at(100)));
         };
         sight(second)
             .out(out)

@@ -79,7 +79,7 @@ impl Look {
     }
 
     pub(super) fn clock(mut self, second: i64) -> Self {
-        self.target().high_water = at(second);
+        (self.target().clock, self.target().steady) = (at(second), at(second));
         self
     }
 

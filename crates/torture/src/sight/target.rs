@@ -20,18 +20,21 @@ const FENCE: &str = "-- sight::fence
 const BACKENDS: &str = "-- sight::backends
     SELECT usesysid, count(*) FROM pg_stat_activity WHERE usesysid IS NOT NULL GROUP BY 1";
 
-/// Looks at a target and remembers how far its clock ever got.
+/// Looks at a target and keeps a clock that goes on where the target's is set back.
 #[derive(Debug)]
 pub struct TargetEye {
     eye: Eye,
-    high_water: Timestamp,
+    last: Timestamp,
+    ahead: Duration,
+    // The ends as they were first seen: by the target's clock, and by the steady one.
+    ends: BTreeMap<SessionId, (Timestamp, Timestamp)>,
 }
 
 impl TargetEye {
     /// Will look with this connection string of a superuser.
     #[must_use]
     pub const fn new(dsn: String) -> Self {
-        Self { eye: Eye::new(dsn), high_water: Timestamp::UNIX_EPOCH }
+        Self { eye: Eye::new(dsn), last: Timestamp::UNIX_EPOCH, ahead: Duration::ZERO, ends: BTreeMap::new() }
     }
 
     /// A look; none if it does not answer.
@@ -39,16 +42,28 @@ impl TargetEye {
         let roles = self.eye.ask(ROLES).await?;
         let fence = self.eye.ask(FENCE).await?;
         let backends = self.eye.ask(BACKENDS).await?;
-        let now: Timestamp = roles.first()?.get(5);
-        self.high_water = self.high_water.max(now);
-        let behind = Duration::try_from(self.high_water.duration_since(now)).unwrap_or_default();
+        let clock: Timestamp = roles.first()?.get(5);
+        self.ahead += Duration::try_from(self.last.duration_since(clock)).unwrap_or_default();
+        self.last = clock;
+        let mut fence: BTreeMap<_, _> = fence.iter().filter_map(fence_row).collect();
+        for (id, row) in &mut fence {
+            row.steady_end = row.valid_until.map(|end| self.steady_end(*id, end));
+        }
         Some(TargetSight {
-            high_water: self.high_water,
-            behind,
+            clock,
+            steady: clock + self.ahead,
             roles: roles.iter().filter_map(role).collect(),
-            fence: fence.iter().filter_map(fence_row).collect(),
-            backends: backends.iter().map(|row| (row.get(0), row.get(1))).collect::<BTreeMap<u32, i64>>(),
+            fence,
+            backends: backends.iter().map(|row| (row.get(0), row.get(1))).collect(),
         })
+    }
+
+    fn steady_end(&mut self, id: SessionId, end: Timestamp) -> Timestamp {
+        let seen = self.ends.entry(id).or_insert((end, end + self.ahead));
+        if seen.0 != end {
+            *seen = (end, end + self.ahead);
+        }
+        seen.1
     }
 }
 
@@ -64,6 +79,7 @@ fn fence_row(row: &Row) -> Option<(SessionId, FenceSight)> {
         state: row.get(2),
         role_oid: row.get(3),
         valid_until: row.get(4),
+        steady_end: None,
         verifier: row.get(5),
     };
     Some((row.get::<_, &str>(0).parse().ok()?, seen))

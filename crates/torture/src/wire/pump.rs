@@ -42,11 +42,26 @@ pub(super) async fn carry(mut client: TcpStream, port: u16, link: Link) {
         count(&link.counted.refused);
         return abort(&client);
     }
+    let lie = if let Weather::Answers(lie) = link.orders.borrow().weather { Some(lie) } else { None };
+    if let Some(lie) = lie {
+        count(&link.counted.lost);
+        return tell(client, lie).await;
+    }
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
     if talk(&mut client, &mut server, &link).await {
         count(&link.counted.reset);
         abort(&client);
         abort(&server);
+    }
+}
+
+/// Reads what is asked and answers with a lie.
+async fn tell(mut client: TcpStream, lie: &str) {
+    let mut buffer = vec![0; 64 * 1024];
+    // Whoever goes away before the answer needs none.
+    if client.read(&mut buffer).await.is_ok_and(|length| length > 0) {
+        drop(client.write_all(lie.as_bytes()).await);
+        drop(client.shutdown().await);
     }
 }
 
@@ -124,7 +139,7 @@ impl Pump {
         }
         let weather = self.link.orders.borrow().weather.clone();
         match weather {
-            Weather::Clear | Weather::Refused => {}
+            Weather::Clear | Weather::Refused | Weather::Answers(_) => {}
             Weather::Held { up, down } => {
                 if (self.way == Way::Up && up) || (self.way == Way::Down && down) {
                     self.hold().await?;
