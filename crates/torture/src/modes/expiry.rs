@@ -19,7 +19,7 @@ const BATCH: u32 = 50;
 /// Asked for at once.
 const AT_ONCE: usize = 8;
 /// Long enough for a batch to be made and logged in.
-const TTL: u32 = 20;
+const TTL: u32 = 30;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How late a connection may be seen.
 const LATE_SECONDS: f64 = 1.0;
@@ -98,6 +98,7 @@ async fn batch(stage: &mut Stage, dead: Dead, number: u32, size: u32) -> Round {
     dead.kill(stage);
     let late = watch_the_ends(stage, &held).await;
     let cut = held.iter().filter(|(_, user, _)| user.is_cut()).count();
+    (0..cut).for_each(|_| stage.bench.tally.cut());
     dead.start(stage).await;
     drop(out);
     stage.stack.plane.answers().await;

@@ -205,7 +205,7 @@ async fn locked_out(stage: &mut Stage, bug: bool) {
         on_target(stage, !bug, &format!("ALTER ROLE gk_agent PASSWORD '{right}'")).await;
     }
     let patience = if bug { Duration::from_secs(3) } else { PATIENCE * 3 };
-    settle::recover_within(stage, "a changed password", patience).await;
+    settle::recover_within(stage, "a-changed-password", patience).await;
 }
 
 /// Every process of ours is dead: Postgres alone refuses the login, if the role was given an end.
