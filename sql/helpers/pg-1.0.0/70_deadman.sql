@@ -7,6 +7,8 @@
 -- One tick. `mine` is false while another deadman holds the watch; `live` sessions exist; `busy` ones want a quick next tick.
 CREATE OR REPLACE FUNCTION gk.deadman_tick(OUT mine boolean, OUT live boolean, OUT busy boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
+DECLARE
+  v_soon timestamptz := gk.steady_clock() + interval '1 second';
 BEGIN
   PERFORM pg_stat_clear_snapshot();
   IF pg_is_in_recovery() THEN
@@ -24,8 +26,10 @@ BEGIN
   IF mine THEN
     PERFORM FROM gk.sweep(100);
   END IF;
-  SELECT count(*) > 0, count(*) FILTER (WHERE f.state = 'disarmed' AND f.tries = 0) > 0 INTO live, busy
-    FROM gk.fence f WHERE f.state <> 'closed';
+  -- an end within the next second is waited for closely: nobody is connected a second after it
+  SELECT count(*) > 0, count(*) FILTER (WHERE f.tries = 0 AND (f.state = 'disarmed'
+                                                              OR (f.state = 'minted' AND f.ends_at <= v_soon))) > 0
+    INTO live, busy FROM gk.fence f WHERE f.state <> 'closed';
 END
 $$;
 

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 on_both_lines!(
     the_deadman_outlives_its_killed_client_and_cuts_and_drops,
     the_deadman_survives_an_error_in_a_tick,
+    an_end_that_is_near_is_waited_for_closely,
     a_second_deadman_leaves_at_once_and_an_idle_one_too,
     a_user_cannot_keep_the_deadman_away,
     a_deadman_that_its_own_settings_would_end_says_so,
@@ -70,6 +71,15 @@ pub(crate) async fn the_deadman_survives_an_error_in_a_tick(version: Version) {
         .await;
     stop_deadman(&lab).await;
     client.wait().unwrap();
+}
+
+pub(crate) async fn an_end_that_is_near_is_waited_for_closely(version: Version) {
+    let lab = Lab::new(version).await;
+    let busy = "SELECT busy FROM gk.deadman_tick()";
+    lab.minted(&Mint::ttl("1 hour")).await;
+    assert!(!lab.truth(busy).await, "an hour is not near");
+    lab.minted(&Mint::ttl("900 milliseconds")).await;
+    assert!(lab.truth(busy).await, "the next look comes soon");
 }
 
 pub(crate) async fn a_second_deadman_leaves_at_once_and_an_idle_one_too(version: Version) {
