@@ -1,153 +1,143 @@
-//! `cargo xtask bench`: how fast sessions begin and end, beside the raw transaction on the same server in the same run.
+//! `cargo xtask bench`: how fast sessions begin and end, and what they cost, beside the raw transaction and OpenBao on the
+//! same server in the same run.
 //!
-//! Everything is a real process: control plane and agent as released, two Postgres clusters that reach the disk. A figure
-//! is never a verdict of a test; machines differ, so what counts are the ratios of one run.
+//! Everything is a real process: control plane and agent as released, Postgres clusters that reach the disk. A figure is
+//! never a verdict of a test; machines differ, so what counts are the ratios of one run.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is its purpose")]
 
+mod lab;
+mod machine;
+mod measure;
+mod openbao;
 mod ours;
+mod page;
+mod process;
 mod raw;
 mod report;
+mod seed;
 mod stats;
+mod svg;
+mod turns;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
-use gk_cli::client::Client;
-use gk_e2e::{DATABASE, Stack, TARGET, Version};
-use gk_shared::secret::BearerToken;
 
-use crate::raw::{Raw, join_all};
-use crate::report::{Report, Row, Wanted};
-use crate::stats::{Figures, Sample};
+use crate::machine::Run;
+use crate::measure::{Plan, Scenario};
+use crate::report::Report;
 
-const AT_ONCE: usize = 8;
-
-/// Measure Gatekeeper beside the raw transaction
+/// Measure Gatekeeper
 #[derive(Debug, Parser)]
 struct Args {
-    /// Rounds; in each, ours and the raw transaction take turns
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    /// Sessions in a round for each caller
-    #[arg(long, default_value_t = 20)]
-    each: usize,
+    /// Measure these alone
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Scenario>,
+    /// Measure everything: about an hour
+    #[arg(long, conflicts_with = "only")]
+    all: bool,
+    /// OpenBao's program, which then takes part
+    #[arg(long)]
+    openbao_binary: Option<PathBuf>,
+    /// Rounds; in each, the contenders take turns [default: 3, with --all 6]
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Sessions whose end is measured
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 40)]
     ends: usize,
-    /// Write the figures as JSON here
+    /// Sessions that begin and end in `cycles`
+    #[arg(long, default_value_t = 5000)]
+    cycles: usize,
+    /// The checkout: its docs/ gets the pages, its commit is named on them
+    #[arg(long, default_value = ".")]
+    root: PathBuf,
+    /// Print, and leave docs/ as it is
     #[arg(long)]
-    json: Option<PathBuf>,
-    /// Write the table as Markdown here
-    #[arg(long)]
-    markdown: Option<PathBuf>,
+    print_only: bool,
+    /// Measure nothing; write the pages anew from the JSON that lies there
+    #[arg(long, conflicts_with_all = ["only", "all", "print_only"])]
+    pages_only: bool,
 }
 
 #[tokio::main]
 async fn main() {
     let args = Args::parse();
     gk_cli::client::install_tls();
-    let stack = Stack::with(Version::From16).as_in_production().start().await;
-    let report = measure(&args, &stack).await;
-    println!("{}", report.markdown());
-    if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(&report).expect("figures are plain data");
-        std::fs::write(path, json).expect("the file can be written");
+    let scenarios = match (&args.only[..], args.all) {
+        _ if args.pages_only => &[][..],
+        ([], true) => &Scenario::ALL[..],
+        ([], false) => &Scenario::QUICK[..],
+        (only, _) => only,
+    };
+    let plan = Plan {
+        openbao: args.openbao_binary.clone(),
+        rounds: args.rounds.unwrap_or(if args.all { 6 } else { 3 }),
+        ends: args.ends,
+        cycles: args.cycles,
+    };
+    let dir = args.root.join("docs/performance");
+    for &scenario in scenarios {
+        say(format_args!("── {}", scenario.name()));
+        let report = measure(scenario, &plan, &args.root).await;
+        println!("{}", page::scenario(&report));
+        if !args.print_only {
+            keep(&dir, &report);
+        }
     }
-    if let Some(path) = &args.markdown {
-        std::fs::write(path, page(&report)).expect("the file can be written");
+    if !args.print_only {
+        write(&args.root.join("docs/PERFORMANCE.md"), &page::entry(&kept(&dir)));
     }
 }
 
-async fn measure(args: &Args, stack: &Stack) -> Report {
-    let clients = callers(stack).await;
-    let raw = Raw::prepare(&stack.target, DATABASE, AT_ONCE).await;
-    let observer = stack.target.superuser(DATABASE).await;
-    // What is paid once (connections, caches, plans) is not what is measured.
-    raw.round(AT_ONCE, 3).await;
-    ours::create_round(&clients, TARGET, 3).await;
+/// Says how far it is, apart from the figures.
+pub(crate) fn say(what: std::fmt::Arguments<'_>) {
+    eprintln!("{what}");
+}
 
-    let mut samples: [Sample; 4] = Default::default();
-    for round in 1..=args.rounds {
-        eprintln!("round {round} of {}", args.rounds);
-        let [raw_one, ours_one, raw_many, ours_many] = &mut samples;
-        let add = |sample: &mut Sample, (durations, wall)| sample.join(durations, wall);
-        add(raw_one, raw.round(1, args.each).await);
-        add(ours_one, ours::create_round(&clients[..1], TARGET, args.each).await);
-        add(raw_many, raw.round(AT_ONCE, args.each).await);
-        add(ours_many, ours::create_round(&clients, TARGET, args.each).await);
+async fn measure(scenario: Scenario, plan: &Plan, root: &Path) -> Report {
+    let (at, commit) = (now(), machine::commit(root));
+    let (begun, all, ours) = (Instant::now(), process::machine_seconds(), process::family_seconds());
+    let findings = scenario.run(plan).await;
+    let seconds = begun.elapsed().as_secs_f64();
+    let others = (process::machine_seconds() - all) - (process::family_seconds() - ours);
+    let cores_taken_by_others = (others / seconds).max(0.0);
+    findings.into_report(scenario, Run { at, commit, seconds, cores_taken_by_others, machine: machine::describe() })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the entry point says when it measured")]
+fn now() -> String {
+    format!("{:.0}", jiff::Timestamp::now())
+}
+
+/// Writes the report's files.
+fn keep(dir: &Path, report: &Report) {
+    std::fs::create_dir_all(dir).expect("the checkout can be written");
+    let json = serde_json::to_string_pretty(report).expect("a report is plain data");
+    write(&dir.join(format!("{}.json", report.name)), &format!("{json}\n"));
+    draw(dir, report);
+}
+
+/// What can be made from the JSON: page and pictures.
+fn draw(dir: &Path, report: &Report) {
+    write(&dir.join(format!("{}.md", report.name)), &page::scenario(report));
+    for chart in &report.charts {
+        write(&dir.join(format!("{}.svg", chart.file)), &svg::draw(chart));
     }
-    eprintln!("ends");
-    let mut revoked = Sample::default();
-    for _ in 0..args.ends {
-        revoked.add(ours::revoke_to_cut(&clients[0], &observer, TARGET).await);
-    }
-    let mut expired = Sample::default();
-    let ended =
-        join_all((0..args.ends).map(|n| ours::expiry_to_cut(&clients[n % clients.len()], &observer, TARGET))).await;
-    ended.into_iter().for_each(|lag| expired.add(lag));
-    let started = startup(args.ends);
-    summary(samples.map(|sample| sample.figures()), [revoked, expired, started].map(|sample| sample.figures()))
 }
 
-/// As many callers as are measured at once, each with a token of its own.
-async fn callers(stack: &Stack) -> Vec<Client> {
-    let mut clients = Vec::new();
-    for n in 0..AT_ONCE {
-        let person = stack.plane.person(&stack.room, &format!("bench-{n}"), &["requester"]).await;
-        let token = BearerToken::parse(&person.token).expect("a fresh token is well formed");
-        let address = stack.plane.url().parse().expect("an address of the loopback interface");
-        clients.push(Client::new(address, Some(token)).expect("a client can be made"));
-    }
-    clients
+/// Every report that lies there, of this run or an earlier one, drawn anew.
+fn kept(dir: &Path) -> Vec<Report> {
+    let reports = Scenario::ALL.iter().filter_map(|scenario| {
+        let text = std::fs::read_to_string(dir.join(format!("{}.json", scenario.name()))).ok()?;
+        Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}.json: {error}", scenario.name())))
+    });
+    let reports: Vec<Report> = reports.collect();
+    reports.iter().for_each(|report| draw(dir, report));
+    reports
 }
 
-/// `gk --version`, from start to end of the process.
-fn startup(times: usize) -> Sample {
-    let mut sample = Sample::default();
-    for _ in 0..times {
-        let begun = Instant::now();
-        let status =
-            std::process::Command::new(gk_e2e::program("gk")).arg("--version").output().expect("gk runs").status;
-        assert!(status.success(), "gk --version fails");
-        sample.add(begun.elapsed());
-    }
-    sample
-}
-
-fn summary([raw_one, ours_one, raw_many, ours_many]: [Figures; 4], ends: [Figures; 3]) -> Report {
-    let [revoked, expired, started] = ends;
-    let rate = |figures: &Figures| figures.rate.unwrap_or_default();
-    let wanted = vec![
-        Wanted::at_most("create→ready p50, 1 at once, ÷ raw", ours_one.p50_ms / raw_one.p50_ms, 3.0, "×"),
-        Wanted::at_least("mints/s, 8 at once, ÷ raw", 100.0 * rate(&ours_many) / rate(&raw_many), 40.0, " %"),
-        Wanted::at_most("revoke→last connection gone, p99", revoked.p99_ms, 250.0, " ms"),
-        Wanted::at_most("end→last connection gone, p95", expired.p95_ms, 2000.0, " ms"),
-    ];
-    let row = |name: &str, clients, figures| Row { name: name.to_owned(), clients, figures };
-    let rows = vec![
-        row("raw transaction (CREATE ROLE + GRANT)", 1, raw_one),
-        row("create→ready, credential opened", 1, ours_one),
-        row("raw transaction (CREATE ROLE + GRANT)", AT_ONCE, raw_many),
-        row("create→ready, credential opened", AT_ONCE, ours_many),
-        row("revoke→last connection gone", 1, revoked),
-        row("end→last connection gone (all at about once)", 1, expired),
-        row("gk --version", 1, started),
-    ];
-    Report { rows, wanted, machine: machine() }
-}
-
-/// What the figures depend on.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    format!("{cores} cores; 4096 SCRAM iterations on both sides; fsync and synchronous_commit on; all on one machine.")
-}
-
-fn page(report: &Report) -> String {
-    format!(
-        "# Performance\n\nMeasured by `cargo xtask bench`, which writes this page: control plane, agent, ledger and target as real processes, \
-         ours and the raw transaction in turns in one run. Compare ratios, not milliseconds.\n\n{}",
-        report.markdown()
-    )
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap_or_else(|error| panic!("writing {}: {error}", path.display()));
 }

@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+/// What one turn of one contender came to.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Turn {
+    /// Of each thing that was done.
+    pub(crate) durations: Vec<Duration>,
+    /// From the first to the last.
+    pub(crate) wall: Duration,
+}
+
 /// All durations of one run, and how long the run took as a whole.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Sample {
@@ -14,10 +23,10 @@ impl Sample {
         self.durations.push(duration);
     }
 
-    /// Puts another round of the same measurement to this one.
-    pub(crate) fn join(&mut self, durations: Vec<Duration>, wall: Duration) {
-        self.durations.extend(durations);
-        self.wall += wall;
+    /// Puts another turn of the same measurement to this one.
+    pub(crate) fn join(&mut self, turn: Turn) {
+        self.durations.extend(turn.durations);
+        self.wall += turn.wall;
     }
 
     /// What is printed of it.
@@ -35,9 +44,14 @@ impl Sample {
     }
 }
 
+impl FromIterator<Duration> for Sample {
+    fn from_iter<I: IntoIterator<Item = Duration>>(durations: I) -> Self {
+        Self { durations: durations.into_iter().collect(), wall: Duration::ZERO }
+    }
+}
+
 /// The figures of a sample.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
     pub(crate) n: usize,
     pub(crate) p50_ms: f64,
@@ -54,8 +68,18 @@ fn rank(sorted: &[Duration], percent: usize) -> f64 {
 }
 
 /// A number of things as a factor.
-fn count(n: usize) -> f64 {
+pub(crate) fn count(n: usize) -> f64 {
     f64::from(u32::try_from(n).expect("a run is far shorter than 2^32 things"))
+}
+
+/// The line through these points by least squares: its slope. Zero where there are fewer than two.
+pub(crate) fn slope(points: &[[f64; 2]]) -> f64 {
+    let n = count(points.len());
+    let mean = |pick: fn(&[f64; 2]) -> f64| points.iter().map(pick).sum::<f64>() / n;
+    let (x, y) = (mean(|point| point[0]), mean(|point| point[1]));
+    let along: f64 = points.iter().map(|point| (point[0] - x).powi(2)).sum();
+    let across: f64 = points.iter().map(|point| (point[0] - x) * (point[1] - y)).sum();
+    if along > 0.0 { across / along } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -64,8 +88,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_values_that_were_measured() {
-        let mut sample = Sample::default();
-        (1..=200).rev().for_each(|ms| sample.add(Duration::from_millis(ms)));
+        let sample: Sample = (1..=200).rev().map(Duration::from_millis).collect();
         let figures = sample.figures();
         assert_eq!((figures.p50_ms, figures.p95_ms, figures.p99_ms), (100.0, 190.0, 198.0));
         assert_eq!(figures.rate, None);
@@ -74,5 +97,20 @@ mod tests {
     #[test]
     fn nothing_measured_is_nothing_and_no_panic() {
         assert_eq!(Sample::default().figures().n, 0);
+        assert_eq!(slope(&[]), 0.0);
+    }
+
+    #[test]
+    fn a_rate_counts_the_time_of_the_turns_alone() {
+        let mut sample = Sample::default();
+        for _ in 0..2 {
+            sample.join(Turn { durations: vec![Duration::from_millis(5); 10], wall: Duration::from_secs(1) });
+        }
+        assert_eq!(sample.figures().rate, Some(10.0));
+    }
+
+    #[test]
+    fn the_slope_of_a_straight_line_is_its_own() {
+        assert!((slope(&[[0.0, 1.0], [10.0, 6.0], [20.0, 11.0]]) - 0.5).abs() < 1e-9);
     }
 }

@@ -21,6 +21,7 @@ mod servers;
 mod step;
 mod test;
 mod torture;
+mod wheel;
 mod workspace;
 
 use clap::{Parser, Subcommand};

