@@ -20,10 +20,13 @@ mod stats;
 mod svg;
 mod turns;
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use futures_util::FutureExt as _;
 
 use crate::machine::Run;
 use crate::measure::{Plan, Scenario};
@@ -62,7 +65,7 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let args = Args::parse();
     gk_cli::client::install_tls();
     let scenarios = match (&args.only[..], args.all) {
@@ -78,9 +81,15 @@ async fn main() {
         cycles: args.cycles,
     };
     let dir = args.root.join("docs/performance");
+    let mut failed = false;
     for &scenario in scenarios {
         say(format_args!("── {}", scenario.name()));
-        let report = measure(scenario, &plan, &args.root).await;
+        // What one of them cannot measure does not take the figures of the others along.
+        let Ok(report) = AssertUnwindSafe(Box::pin(measure(scenario, &plan, &args.root))).catch_unwind().await else {
+            say(format_args!("✗  {} could not be measured", scenario.name()));
+            failed = true;
+            continue;
+        };
         println!("{}", page::scenario(&report));
         if !args.print_only {
             keep(&dir, &report);
@@ -89,6 +98,7 @@ async fn main() {
     if !args.print_only {
         write(&args.root.join("docs/PERFORMANCE.md"), &page::entry(&kept(&dir)));
     }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Says how far it is, apart from the figures.

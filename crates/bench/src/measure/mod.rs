@@ -77,16 +77,16 @@ impl Scenario {
     /// Measures it.
     pub(crate) async fn run(self, plan: &Plan) -> Findings {
         match self {
-            Self::Sessions => sessions::run(plan).await,
-            Self::Saturation => saturation::run(plan).await,
-            Self::Reconnect => reconnect::run(plan).await,
-            Self::Neighbour => neighbour::run(plan).await,
-            Self::Boot => boot::run(plan).await,
-            Self::Flat => flat::run(plan).await,
-            Self::Roles => roles::run(plan).await,
-            Self::Memory => memory::run(plan).await,
-            Self::Cycles => cycles::run(plan).await,
-            Self::Pairs => pairs::run(plan).await,
+            Self::Sessions => Box::pin(sessions::run(plan)).await,
+            Self::Saturation => Box::pin(saturation::run(plan)).await,
+            Self::Reconnect => Box::pin(reconnect::run(plan)).await,
+            Self::Neighbour => Box::pin(neighbour::run(plan)).await,
+            Self::Boot => Box::pin(boot::run(plan)).await,
+            Self::Flat => Box::pin(flat::run(plan)).await,
+            Self::Roles => Box::pin(roles::run(plan)).await,
+            Self::Memory => Box::pin(memory::run(plan)).await,
+            Self::Cycles => Box::pin(cycles::run(plan)).await,
+            Self::Pairs => Box::pin(pairs::run(plan)).await,
         }
     }
 }
@@ -139,6 +139,22 @@ impl Findings {
             wanted: self.wanted,
             notes: self.notes,
             run,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum as _;
+
+    #[test]
+    fn every_scenario_is_on_the_page_under_the_word_that_asks_for_it() {
+        assert_eq!(Scenario::value_variants().len(), Scenario::ALL.len());
+        for scenario in Scenario::value_variants() {
+            assert!(Scenario::ALL.contains(scenario), "{scenario:?}");
+            let word = scenario.to_possible_value().expect("none is hidden");
+            assert_eq!(word.get_name(), scenario.name());
         }
     }
 }

@@ -77,7 +77,8 @@ impl Second {
             };
             text.lines().map(line).collect()
         };
-        let config = room.write("control-plane-b.toml", &listens(room.read("control-plane.toml"), port));
+        let text = room.read("control-plane.toml").replace("checkpoints.ndjson", "checkpoints-b.ndjson");
+        let config = room.write("control-plane-b.toml", &listens(text, port));
         let args = ["run", "--config", &config.to_string_lossy()];
         let plane = Daemon::new("gk-control-plane-b", &program("gk-control-plane"), &args, room.path("plane-b.log"));
         let enrolled = lab.stack.plane.enroll(room, "agent-b", TARGET).await;
