@@ -103,7 +103,7 @@ const AS_AGENT: [&str; 69] = [
 ];
 
 /// Calls of the helpers with what they must not take.
-const HELPERS_AS_AGENT: [(&str, &str); 17] = [
+const HELPERS_AS_AGENT: [(&str, &str); 20] = [
     ("SELECT gk.kill('SESSION')", "55000"),
     ("SELECT * FROM gk.reap('SESSION')", "55000"),
     ("SELECT gk.clean_here('SESSION')", "42501"),

@@ -174,9 +174,9 @@ impl Paper {
             }
             Verdict::Cut { dropped, blocked, .. } => {
                 if dropped {
-                    close(&mut self.jobs[place])
+                    close(&mut self.jobs[place]);
                 } else {
-                    back(&mut self.jobs[place])
+                    back(&mut self.jobs[place]);
                 }
                 self.cut(dropped, blocked);
             }
