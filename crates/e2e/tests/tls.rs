@@ -1,7 +1,5 @@
 //! All of it over TLS, with an agent that shows a certificate: as docs/tls.md says.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::time::Duration;
 
 use gk_e2e::{DATABASE, Daemon, SOON, Stack, TARGET, Version, eventually, free_port, program};

@@ -67,7 +67,7 @@ impl Fuzz<'_> {
     }
 
     fn install(&self) -> Outcome {
-        if succeeds(&mut Command::new(self.tools.join("bin/cargo-fuzz")).arg("--version")) {
+        if succeeds(Command::new(self.tools.join("bin/cargo-fuzz")).arg("--version")) {
             return Ok(());
         }
         let mut install = self.workspace.cargo(["install", "--locked", "--debug", CARGO_FUZZ, "--root"]);
