@@ -103,10 +103,12 @@ const AS_AGENT: [&str; 69] = [
 ];
 
 /// Calls of the helpers with what they must not take.
-const HELPERS_AS_AGENT: [(&str, &str); 20] = [
+const HELPERS_AS_AGENT: [(&str, &str); 22] = [
     ("SELECT gk.kill('SESSION')", "55000"),
     ("SELECT * FROM gk.reap('SESSION')", "55000"),
     ("SELECT gk.clean_here('SESSION')", "42501"),
+    ("SELECT * FROM gk.quiet('SESSION')", "55000"),
+    ("SELECT * FROM gk.quiet('sess_01ARZ3NDEKTSV4RRFFQ69G5FAV')", "42501"),
     ("SELECT gk.kill('sess_01ARZ3NDEKTSV4RRFFQ69G5FAV')", "42501"),
     ("SELECT * FROM gk.reap('sess_01ARZ3NDEKTSV4RRFFQ69G5FAV')", "42501"),
     ("SELECT gk.disarm('victim', 1)", "22023"),

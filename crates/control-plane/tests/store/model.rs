@@ -149,7 +149,8 @@ fn a_ledger_that_calls_a_cut_an_end_is_found_out() {
     let place = Place::open();
     let plant = "
         CREATE FUNCTION hasty() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN NEW.ended_at := coalesce(NEW.ended_at, NEW.cut_at); RETURN NEW; END $$;
+            BEGIN NEW.ended_at := coalesce(NEW.ended_at, NEW.cut_at); NEW.observed := CASE WHEN NEW.ended_at IS NULL THEN NEW.observed ELSE 'absent' END;
+                  NEW.blocked := CASE WHEN NEW.ended_at IS NULL THEN NEW.blocked END; RETURN NEW; END $$;
         CREATE TRIGGER hasty BEFORE UPDATE OF cut_at ON sessions FOR EACH ROW EXECUTE FUNCTION hasty()";
     place.runtime.block_on(place.books.force(plant));
     let ops = [Op::Claim, Op::Act(0), Op::Report(0), Op::Block, Op::Revoke, Op::Claim, Op::Act(1), Op::Report(1)];

@@ -6,8 +6,10 @@ super::guards! {
         "ALTER ROLE %I CONNECTION LIMIT -1 VALID UNTIL ''infinity'' -- %L',"
     )], crate::life::a_role_in_use_is_busy;
     "a locked role holds up no end", [(
-        "SET lock_timeout = '250ms'",
-        "SET lock_timeout = 0"
+        "CREATE OR REPLACE FUNCTION gk.shut(p_oid oid, p_tries int) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms'",
+        "CREATE OR REPLACE FUNCTION gk.shut(p_oid oid, p_tries int) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = 0"
     )], crate::fight::a_locked_row_of_his_own_role_does_not_keep_him_in;
     "a role that is lent loses its rights", [(
         "  IF NOT v_shut OR gk.is_shared(f.role_oid) OR EXISTS (SELECT FROM gk.backends(f.role_oid)) THEN
@@ -63,8 +65,22 @@ super::guards! {
     "reap is for what was minted", [(
         "IF NOT FOUND THEN
     RAISE EXCEPTION '% is not a minted role', v_role USING ERRCODE = '42501', HINT = 'gk.disarm comes first.';
-  ELSIF f.state IN ('minted', 'blocked') THEN",
-        "IF f.state IN ('minted', 'blocked') THEN"
+  ELSIF f.state IN ('minted', 'blocked') THEN
+    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
+  ELSIF f.state = 'closed'",
+        "IF f.state IN ('minted', 'blocked') THEN
+    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
+  ELSIF f.state = 'closed'"
+    )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
+    "quiet is for what was minted", [(
+        "IF NOT FOUND THEN
+    RAISE EXCEPTION '% is not a minted role', v_role USING ERRCODE = '42501', HINT = 'gk.disarm comes first.';
+  ELSIF f.state IN ('minted', 'blocked') THEN
+    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
+  END IF;",
+        "IF f.state IN ('minted', 'blocked') THEN
+    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
+  END IF;"
     )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
     "extend is for what was minted", [(
         "IF NOT FOUND THEN
@@ -79,8 +95,20 @@ super::guards! {
     RAISE EXCEPTION 'session % is not disarmed'"
     )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
     "reap comes after disarm", [(
-        "ELSIF f.state IN ('minted', 'blocked') THEN",
-        "ELSIF false THEN"
+        "ELSIF f.state IN ('minted', 'blocked') THEN
+    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
+  ELSIF f.state = 'closed'",
+        "ELSIF false THEN
+    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
+  ELSIF f.state = 'closed'"
+    )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
+    "quiet comes after disarm", [(
+        "ELSIF f.state IN ('minted', 'blocked') THEN
+    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
+  END IF;",
+        "ELSIF false THEN
+    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
+  END IF;"
     )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
     "% is not a disarmed minted role", [(
         "IF NOT gk.is_marked(v_oid, true)
@@ -109,9 +137,9 @@ super::guards! {
     )], crate::life::a_role_in_use_is_busy;
     "a renamed role is not dropped", [(
         "WHEN r.rolname <> f.role_name
-      THEN format('it was renamed",
+        THEN format('it was renamed",
         "WHEN false
-      THEN format('it was renamed"
+        THEN format('it was renamed"
     )], crate::foreign::a_renamed_role_is_still_cut_but_not_dropped;
     "a prepared transaction is told", [(
         "WHEN gk.prepared_by(f.role_oid) IS NOT NULL
@@ -130,8 +158,8 @@ super::guards! {
   IF false THEN"
     )], crate::fight::objects_in_two_databases_are_kept_and_go_to_the_heir;
     "a role without a row waits for its own end", [(
-        "AND p.rolvaliduntil <= clock_timestamp() AND gk.is_marked(p.oid)",
-        "AND gk.is_marked(p.oid)"
+        "WHERE p.rolvaliduntil <= clock_timestamp() AND p.rolname",
+        "WHERE p.rolname"
     )], crate::foreign::a_role_found_without_a_row_is_ended_after_its_own_expiry;
     "the sweep takes what is over by either clock", [(
         "WHERE f.state = 'minted' AND (f.ends_at <= v_steady OR f.valid_until <= v_now)",

@@ -42,8 +42,8 @@ super::guards! {
         "THEN"
     )], crate::fence::bad_input_is_refused_before_anything_is_made;
     "the login ends by itself", [(
-        "'CONNECTION LIMIT %s PASSWORD %L VALID UNTIL %L', f.role_name, f.conn_limit, p_verifier, gk.stamp(f.valid_until));",
-        "'CONNECTION LIMIT %s PASSWORD %L', f.role_name, f.conn_limit, p_verifier);"
+        "v_limits := format('CONNECTION LIMIT %s VALID UNTIL %L', f.conn_limit, gk.stamp(f.valid_until));",
+        "v_limits := format('CONNECTION LIMIT %s', f.conn_limit);"
     )], crate::sweep::an_expired_login_is_refused_with_nobody_acting;
     "a role named % exists already, and Gatekeeper did not make it", [(
         "  WHEN duplicate_object THEN
@@ -94,8 +94,8 @@ super::guards! {
         "IF false THEN"
     )], crate::life::the_connection_limit_holds_and_never_exceeds_the_packs;
     "pack % % has % live sessions on this target", [(
-        "f.state <> 'closed') > pk.max_live THEN",
-        "f.state <> 'closed') > 1000000 THEN"
+        "  RETURN v_live > pk.max_live;",
+        "  RETURN false;"
     )], crate::fence::the_limit_of_live_sessions_holds_but_not_for_repeats;
     "nobody waits for a lock for ever: mint", [(
         "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$

@@ -52,7 +52,7 @@ fn all() -> impl Iterator<Item = &'static Guard> {
 }
 
 /// Refusals that guard nothing: they put an error of the server into words, or are beyond what a target's users reach.
-const NO_GUARD: [(&str, &str); 10] = [
+const NO_GUARD: [(&str, &str); 13] = [
     ("bad pack version", "the DBA's own input; the table's CHECK stands behind it"),
     ("bad pack digest", "the DBA's own input; the table's CHECK stands behind it"),
     ("pack name and version are too long together", "the DBA's own input; a name that is cut off would be found taken"),
@@ -63,6 +63,12 @@ const NO_GUARD: [(&str, &str); 10] = [
     ("could not create role", "an error of the server in other words; its text is watched by another guard"),
     ("giving role % a new secret was cancelled", "an error of the server in other words"),
     ("could not give role % a new", "an error of the server in other words"),
+    ("making a spare role was cancelled", "an error of the server in other words"),
+    ("could not make spare role", "an error of the server in other words"),
+    (
+        "role % exists already and is none of Gatekeeper",
+        "the DBA's own bootstrap: a name that is taken, told before anything is made",
+    ),
 ];
 
 thread_local! {

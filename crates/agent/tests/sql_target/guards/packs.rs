@@ -32,16 +32,30 @@ super::guards! {
         "JOIN up ON false"
     )], crate::packs::a_pack_that_reaches_power_is_refused;
     "a login is power", [(
-        "OR r.rolcanlogin OR r.oid < 16384",
-        "OR r.oid < 16384"
+        "OR r.rolcanlogin OR r.oid < 16384 OR r.rolname IN ('gk_owner', 'gk_heir', 'gk_agent')
+             ORDER BY",
+        "OR r.oid < 16384 OR r.rolname IN ('gk_owner', 'gk_heir', 'gk_agent')
+             ORDER BY"
     )], crate::packs::a_pack_that_reaches_power_is_refused;
     "Postgres' own roles are power", [(
-        "OR r.rolcanlogin OR r.oid < 16384",
-        "OR r.rolcanlogin"
+        "OR r.rolcanlogin OR r.oid < 16384 OR r.rolname IN ('gk_owner', 'gk_heir', 'gk_agent')
+             ORDER BY",
+        "OR r.rolcanlogin OR r.rolname IN ('gk_owner', 'gk_heir', 'gk_agent')
+             ORDER BY"
     )], crate::packs::a_pack_that_reaches_power_is_refused;
     "Gatekeeper's own roles are power", [(
-        "OR r.rolname IN ('gk_owner', 'gk_heir', 'gk_agent')",
-        ""
+        "OR r.rolcanlogin OR r.oid < 16384 OR r.rolname IN ('gk_owner', 'gk_heir', 'gk_agent')
+             ORDER BY",
+        "OR r.rolcanlogin OR r.oid < 16384
+             ORDER BY"
+    )], crate::packs::a_pack_that_reaches_power_is_refused;
+    "the short look sees a login", [(
+        "OR r.rolcanlogin OR r.oid < 16384 OR r.rolname IN ('gk_owner', 'gk_heir', 'gk_agent'))) THEN",
+        "OR r.oid < 16384)) THEN"
+    )], crate::packs::a_pack_that_reaches_power_is_refused;
+    "the short look sees attributes", [(
+        "AND NOT (r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls",
+        "AND NOT (r.rolsuper"
     )], crate::packs::a_pack_that_reaches_power_is_refused;
     "attributes are power", [(
         "WHERE r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls",

@@ -54,10 +54,10 @@ DECLARE
   w     gk.fence;"
     )], crate::attack::everybody_else_can_call_nothing;
     "a small function finds its names where they are", [(
-        "LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT s.value FROM gk.setting s WHERE s.name = p_name $$;",
-        "LANGUAGE sql STABLE
-AS $$ SELECT s.value FROM gk.setting s WHERE s.name = p_name $$;"
+        "LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN (SELECT s.value FROM gk.setting s",
+        "LANGUAGE plpgsql STABLE
+AS $$ BEGIN RETURN (SELECT s.value FROM gk.setting s"
     )], crate::attack::everybody_else_can_call_nothing;
     "the verifier is checked by the server's own operators", [(
         "CREATE OR REPLACE FUNCTION gk.check_verifier(p_verifier text) RETURNS void
