@@ -30,7 +30,11 @@ pub async fn get_session(
     query.finish()?;
     let settled = |status| status != SessionStatus::Provisioning;
     let look = sessions::wait(&plane.ledger, id, user.viewer(), wait, settled);
-    let session = plane.until_stop(look).await.transpose()?.flatten();
+    let session = match plane.until_stop(look).await.transpose()? {
+        Some(found) => found,
+        // The process is to end: as it is now. `not_found` would deny a session that exists.
+        None => sessions::find(&plane.ledger, id, user.viewer()).await?,
+    };
     let session = session.ok_or_else(|| ApiError::not_found("session"))?;
     Ok(Json(view_for(&plane, &user, &session).await?))
 }
