@@ -44,6 +44,11 @@ impl Daemon {
         self
     }
 
+    /// Runs another program from the next start on, such as an earlier version of the same.
+    pub fn replace_program(&mut self, program: &Path) {
+        program.clone_into(&mut self.program);
+    }
+
     /// Starts it.
     ///
     /// # Panics

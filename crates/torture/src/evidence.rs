@@ -29,6 +29,17 @@ pub enum Evidence {
     Object(Object),
     /// A fault was healed.
     Recovery(Recovery),
+    /// Everything was set back to what it was at an earlier moment.
+    Restored(Restored),
+}
+
+/// What was set back. It is told while the server is down, so that no look lies on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restored {
+    /// The target's server, with its roles and its books.
+    Target,
+    /// The ledger.
+    Ledger,
 }
 
 /// A look at ledger and target, in this order: what the ledger says was true when the target was asked.

@@ -12,9 +12,12 @@
 //! Always holds: a run in which a planned fault was never hit, or in which nobody was let in, refused or cut, has failed.
 
 pub mod clocks;
+pub mod disk;
 pub mod evidence;
 pub mod faults;
 pub mod judge;
+pub mod limits;
+pub mod loss;
 pub mod modes;
 pub mod need;
 pub mod oracle;
@@ -25,5 +28,6 @@ pub mod settle;
 pub mod sight;
 pub mod stage;
 pub mod tally;
+pub mod trace;
 pub mod wire;
 pub mod workload;

@@ -22,6 +22,8 @@ pub enum Kind {
     Plain,
     /// Every program sees a clock that can be set.
     Clocks,
+    /// What the servers acknowledge has reached the disk, as in production.
+    Durable,
 }
 
 /// The wires between the parts.
@@ -256,7 +258,11 @@ impl Stage {
 async fn stack(options: &StageOptions, clocks: Option<&crate::clocks::Clocks>) -> (Stack, Wire) {
     let ledger_port = free_port();
     let wire = Wire::to(ledger_port).await;
-    let stack: StackOptions = Stack::with(options.version)
+    let stack = match options.kind {
+        Kind::Plain | Kind::Clocks => Stack::with(options.version),
+        Kind::Durable => Stack::with(options.version).as_in_production(),
+    };
+    let stack: StackOptions = stack
         .ledger_between(ledger_port, wire.port())
         .log("info")
         .signing(SIGNING)

@@ -4,13 +4,22 @@
 //! hand; it says how often it hit, and zero is a failed run. The numbers are those of the fault matrix.
 
 mod agents;
+mod backends;
+mod backlog;
+mod disks;
+mod held;
 mod jobs;
 pub(crate) mod kills;
+mod limits;
 mod pauses;
 mod people;
 mod refusals;
 mod registry;
+mod restores;
+mod syscalls;
+mod tamper;
 mod times;
+mod versions;
 mod wires;
 
 pub use registry::all;

@@ -1,12 +1,14 @@
 //! I4: what is not wanted cannot log in for long, and neither can what the ledger does not know.
 
+use super::amnesty::Amnesty;
 use super::{Found, Invariant, Overstay, Rule};
-use crate::evidence::{Evidence, LedgerSight, Sight, TargetSight};
+use crate::evidence::{Evidence, LedgerSight, Restored, Sight, TargetSight};
 use gk_shared::ids::SessionId;
 
 #[derive(Debug, Default)]
 pub(super) struct Armed {
     unwanted: Overstay<SessionId>,
+    forgotten: Amnesty,
 }
 
 impl Rule for Armed {
@@ -15,6 +17,9 @@ impl Rule for Armed {
     }
 
     fn see(&mut self, evidence: &Evidence, found: &mut Found<'_>) {
+        if let Evidence::Restored(Restored::Ledger) = evidence {
+            self.forgotten.grant();
+        }
         let Evidence::Sight(sight) = evidence else { return };
         let (Some(ledger), Some(target)) = (&sight.ledger, &sight.target) else {
             self.unwanted = Overstay::default();
@@ -29,7 +34,9 @@ impl Armed {
     fn look(&mut self, sight: &Sight, ledger: &LedgerSight, target: &TargetSight, found: &mut Found<'_>) {
         let wanted = |id: &SessionId| ledger.sessions.get(id).is_some_and(|session| session.wanted);
         let armed = target.roles.iter().filter(|(_, role)| role.marked && role.armed).map(|(id, _)| *id);
-        let wrong = armed.filter(|id| !wanted(id));
+        let forgotten = &mut self.forgotten;
+        let mut let_off = |id: &SessionId| !ledger.sessions.contains_key(id) && forgotten.covers(sight.at, *id);
+        let wrong: Vec<_> = armed.filter(|id| !wanted(id) && !let_off(id)).collect();
         let bound = found.bounds.converge;
         for id in self.unwanted.look(sight.at, sight.out.can_end(), wrong, bound) {
             let known = ledger.sessions.contains_key(&id);
@@ -69,5 +76,14 @@ mod tests {
     fn time_without_a_control_plane_does_not_count() {
         let out = [Part::Plane];
         assert!(heard(&[world(1, Some(false), &out), world(40, Some(false), &out)]).is_empty());
+    }
+
+    #[test]
+    fn what_a_restored_ledger_does_not_know_is_left_to_its_own_end() {
+        let unknown =
+            |second| sight(second).session(2, |_| {}).role(1, |role| (role.marked, role.armed) = (true, true)).done();
+        let restored = || Evidence::Restored(Restored::Ledger);
+        assert!(heard(&[restored(), unknown(1), unknown(30)]).is_empty());
+        assert_eq!(violated(&heard(&[unknown(1), unknown(30)])), [Invariant::I4]);
     }
 }

@@ -1,7 +1,7 @@
 //! I7: the log verifies, never gets shorter, and tells each change of a session exactly once.
 
 use super::{Found, Invariant, Rule};
-use crate::evidence::{Books, Evidence, SessionSight};
+use crate::evidence::{Books, Evidence, Restored, SessionSight};
 use gk_shared::ids::SessionId;
 
 #[derive(Debug, Default)]
@@ -29,12 +29,15 @@ impl Rule for Audited {
                     format!("exit {}: {}", verified.code, verified.said)
                 });
             }
+            // What was forgotten is not in it any more, and the fault itself sees to it that this is noticed.
+            Evidence::Restored(Restored::Ledger) => self.links = 0,
             Evidence::Login(_)
             | Evidence::Answer(_)
             | Evidence::Program(_)
             | Evidence::Search(_)
             | Evidence::Object(_)
-            | Evidence::Recovery(_) => {}
+            | Evidence::Recovery(_)
+            | Evidence::Restored(Restored::Target) => {}
         }
     }
 }
@@ -46,12 +49,18 @@ fn tell_once(books: &Books, found: &mut Found<'_>) {
             let told = told(books, *id, action);
             found.holds(told == times, &format!("{id} {action}"), || format!("told {told} times instead of {times}"));
         }
+        // A role that came back is cleaned once more, and was told to have come back.
+        let (told, times) = (told(books, *id, "session.cleaned"), i64::from(session.ended));
+        let again = self::told(books, *id, "session.resurrected");
+        found.holds((times..=times + again).contains(&told), &format!("{id} session.cleaned"), || {
+            format!("told {told} times instead of {times}, and it came back {again} times")
+        });
     }
     let (events, links) = books.events_and_links;
     found.holds(links <= events, "the log", || format!("{links} links for {events} events"));
 }
 
-fn expected(session: &SessionSight) -> [(&'static str, i64); 5] {
+fn expected(session: &SessionSight) -> [(&'static str, i64); 4] {
     let once = i64::from;
     let failed = session.end_reason.as_deref() == Some("failed");
     [
@@ -59,7 +68,6 @@ fn expected(session: &SessionSight) -> [(&'static str, i64); 5] {
         ("session.created", once(session.ready)),
         ("session.failed", once(failed)),
         ("session.ending", once(!session.wanted && !failed)),
-        ("session.cleaned", once(session.ended)),
     ]
 }
 
@@ -83,6 +91,22 @@ mod tests {
         assert!(heard(&[told(1)]).is_empty());
         assert_eq!(violated(&heard(&[told(2)])), [Invariant::I7]);
         assert_eq!(violated(&heard(&[told(0)])), [Invariant::I7]);
+    }
+
+    #[test]
+    fn a_session_is_cleaned_once_and_once_more_for_each_time_that_it_came_back() {
+        let cleaned = |times, back| {
+            let Evidence::Books(mut all) = books([("key-1", 1)]) else { unreachable!("it makes books") };
+            let session = all.sessions.get_mut(&id(1)).expect("it is in the books");
+            (session.ended, session.end_reason, session.wanted) = (true, Some("revoked".to_owned()), false);
+            for (action, times) in [("session.ending", 1), ("session.cleaned", times), ("session.resurrected", back)] {
+                all.events.insert((id(1), action.to_owned()), times);
+            }
+            Evidence::Books(all)
+        };
+        assert!(heard(&[cleaned(1, 0)]).is_empty() && heard(&[cleaned(2, 1)]).is_empty());
+        assert_eq!(violated(&heard(&[cleaned(2, 0)])), [Invariant::I7]);
+        assert_eq!(violated(&heard(&[cleaned(0, 1)])), [Invariant::I7]);
     }
 
     #[test]

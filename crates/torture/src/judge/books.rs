@@ -1,7 +1,7 @@
 //! I5: what was accepted is in the ledger, and nothing that lives vanishes from it.
 
 use super::{Found, Invariant, Rule};
-use crate::evidence::{Answer, Asked, Books, Evidence, LedgerSight, Sight};
+use crate::evidence::{Answer, Asked, Books, Evidence, LedgerSight, Restored, Sight};
 use gk_shared::ids::SessionId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,13 +30,16 @@ impl Rule for Accounted {
                 self.accepted.entry(key.clone()).or_insert((*given, *at));
             }
             Evidence::Books(books) => self.balance(books, found),
+            // What was accepted since is forgotten, and its requesters ask again.
+            Evidence::Restored(Restored::Ledger) => *self = Self::default(),
             Evidence::Answer(_)
             | Evidence::Login(_)
             | Evidence::Program(_)
             | Evidence::Audit(_)
             | Evidence::Search(_)
             | Evidence::Object(_)
-            | Evidence::Recovery(_) => {}
+            | Evidence::Recovery(_)
+            | Evidence::Restored(Restored::Target) => {}
         }
     }
 }

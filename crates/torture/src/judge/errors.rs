@@ -24,7 +24,8 @@ impl Rule for Errors {
             | Evidence::Audit(_)
             | Evidence::Search(_)
             | Evidence::Object(_)
-            | Evidence::Recovery(_) => {}
+            | Evidence::Recovery(_)
+            | Evidence::Restored(_) => {}
         }
     }
 }

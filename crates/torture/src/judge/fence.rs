@@ -1,7 +1,7 @@
 //! I6: what comes late changes nothing: the target's books go forward only, and a delivered password is never replaced.
 
 use super::{Found, Invariant, Rule};
-use crate::evidence::{Evidence, FenceSight, Sight};
+use crate::evidence::{Evidence, FenceSight, Restored, Sight};
 use gk_shared::ids::SessionId;
 use std::collections::BTreeMap;
 
@@ -17,6 +17,9 @@ impl Rule for Fenced {
     }
 
     fn see(&mut self, evidence: &Evidence, found: &mut Found<'_>) {
+        if let Evidence::Restored(Restored::Target) = evidence {
+            *self = Self::default();
+        }
         let Evidence::Sight(sight) = evidence else { return };
         for (id, row) in sight.target.iter().flat_map(|target| &target.fence) {
             let whom = id.to_string();
@@ -62,6 +65,12 @@ mod tests {
         );
         assert_eq!(violated(&heard(&[world(2, "minted", "a", true), world(1, "minted", "a", true)])), [Invariant::I6]);
         assert_eq!(violated(&heard(&[world(2, "closed", "a", true), world(2, "minted", "a", true)])), [Invariant::I6]);
+    }
+
+    #[test]
+    fn a_target_that_was_restored_begins_anew() {
+        let (closed, minted) = (world(2, "closed", "a", true), world(1, "minted", "b", true));
+        assert!(heard(&[closed, Evidence::Restored(Restored::Target), minted]).is_empty());
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! I1: nobody is let in after the end of the session, nor after it was said to be cut.
 
 use super::{Found, Invariant, Rule};
-use crate::evidence::{Evidence, Login, Sight};
+use crate::evidence::{Evidence, Login, Restored, Sight};
 use gk_shared::ids::SessionId;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
 pub(super) struct Logins {
@@ -14,6 +14,8 @@ pub(super) struct Logins {
     /// By a clock that never goes back.
     steady_ends: BTreeMap<SessionId, Timestamp>,
     steady: Option<Timestamp>,
+    /// Their roles may have come back with a backup; I4 says for how long, and their end still holds.
+    back: BTreeSet<SessionId>,
 }
 
 impl Rule for Logins {
@@ -25,13 +27,15 @@ impl Rule for Logins {
         match evidence {
             Evidence::Sight(sight) => self.learn(sight),
             Evidence::Login(login) => self.check(login, found),
+            Evidence::Restored(Restored::Target) => self.back.extend(self.ends.keys().chain(self.cuts.keys())),
             Evidence::Answer(_)
             | Evidence::Program(_)
             | Evidence::Books(_)
             | Evidence::Audit(_)
             | Evidence::Search(_)
             | Evidence::Object(_)
-            | Evidence::Recovery(_) => {}
+            | Evidence::Recovery(_)
+            | Evidence::Restored(Restored::Ledger) => {}
         }
     }
 }
@@ -65,7 +69,7 @@ impl Logins {
             let slack = *end + found.bounds.clock;
             found.holds(now <= slack, &whom, || format!("let in at {began}, although its time had passed"));
         }
-        if let Some(cut) = self.cuts.get(session) {
+        if let Some(cut) = self.cuts.get(session).filter(|_| !self.back.contains(session)) {
             found.holds(began <= *cut, &whom, || format!("let in at {began}, after it was said to be cut at {cut}"));
         }
     }

@@ -1,7 +1,7 @@
 //! I11: a revoke that was accepted takes the login away, and while nothing is out of action one is accepted.
 
 use super::{Found, Invariant, Overstay, Rule};
-use crate::evidence::{Answer, Asked, Evidence, Sight};
+use crate::evidence::{Answer, Asked, Evidence, Restored, Sight};
 use gk_shared::ids::SessionId;
 use std::collections::BTreeSet;
 
@@ -32,6 +32,7 @@ impl Rule for Revokes {
                     _ => drop(self.refused.insert(*id)),
                 }
             }
+            Evidence::Restored(Restored::Ledger) => *self = Self::default(),
             Evidence::Answer(_)
             | Evidence::Login(_)
             | Evidence::Program(_)
@@ -39,7 +40,8 @@ impl Rule for Revokes {
             | Evidence::Audit(_)
             | Evidence::Search(_)
             | Evidence::Object(_)
-            | Evidence::Recovery(_) => {}
+            | Evidence::Recovery(_)
+            | Evidence::Restored(Restored::Target) => {}
         }
     }
 }

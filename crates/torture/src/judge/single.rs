@@ -1,7 +1,7 @@
 //! I3: a session never has a second role, and a request never a second session.
 
 use super::{Found, Invariant, Rule};
-use crate::evidence::{Answer, Asked, Books, Evidence, TargetSight};
+use crate::evidence::{Answer, Asked, Books, Evidence, Restored, TargetSight};
 use gk_shared::ids::SessionId;
 use std::collections::BTreeMap;
 
@@ -21,6 +21,8 @@ impl Rule for Single {
             Evidence::Sight(sight) => sight.target.iter().for_each(|target| self.roles(target, found)),
             Evidence::Answer(answer) => self.answer(answer, found),
             Evidence::Books(books) => keys(books, found),
+            Evidence::Restored(Restored::Target) => self.oids.clear(),
+            Evidence::Restored(Restored::Ledger) => self.given.clear(),
             Evidence::Login(_)
             | Evidence::Program(_)
             | Evidence::Audit(_)

@@ -82,6 +82,19 @@ impl Caller {
         }
     }
 
+    /// Asks once for a session that a fault expects to be refused, and gives the code; none if it was given or nobody
+    /// answered. Whether the code is the right one is for the fault to say, so the judge hears of a session alone.
+    pub async fn refusal(&self, wish: &Wish) -> Option<String> {
+        let body = wish.body();
+        let answer = tokio::time::timeout(PATIENCE, self.api.create(&wish.key, "", &body)).await.ok()?.ok()?;
+        if !answer.is_success() {
+            return Some(answer.text("code").to_owned());
+        }
+        let given = answer.text("sessionId").parse().ok();
+        self.tell(Asked::Session { key: wish.key.clone(), given }, &answer);
+        None
+    }
+
     /// How a session is; none if that was not answered.
     pub async fn look(&self, session: SessionId) -> Option<Told> {
         let path = format!("/v1/sessions/{session}");

@@ -31,6 +31,11 @@ impl Things {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(made);
     }
 
+    /// Only these are left: the rest went with what a backup does not hold.
+    pub fn set_back_to(&self, made: Vec<Made>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = made;
+    }
+
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<Made> {
