@@ -15,8 +15,8 @@ const WAYS: [Part; 4] = [Part::AgentToTarget, Part::AgentToPlane, Part::ClientTo
 const POLL: Duration = Duration::from_millis(50);
 /// A control plane has this many files and no more.
 const FILES: u64 = 64;
-/// Less than any of the programs works with.
-const BYTES: u64 = 4 * 1024 * 1024;
+/// Less than any of the programs needs after its first moment.
+const BYTES: u64 = 256 * 1024;
 
 /// F12. First every fifth packet is lost, then each way is slow and one in twenty is.
 pub(super) async fn loss(stage: &mut Stage, _: &mut StdRng) -> Hits {
