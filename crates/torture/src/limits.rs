@@ -28,7 +28,7 @@ impl FewFiles {
 impl Drop for FewFiles {
     fn drop(&mut self) {
         // It may have ended meanwhile.
-        let _ = prlimit(Some(self.pid), Resource::Nofile, self.before.clone());
+        let _ = prlimit(Some(self.pid), Resource::Nofile, self.before);
     }
 }
 

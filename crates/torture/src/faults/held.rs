@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
-/// A session, and a connection with it.
-#[derive(Debug)]
+/// A session, and a connection with it. It holds a secret, so it is never printed.
 pub(super) struct Held {
     pub(super) session: SessionId,
+    pub(super) dsn: String,
     pub(super) user: User,
     pub(super) caller: Caller,
 }
@@ -25,7 +25,7 @@ impl Held {
         let session = caller.ask_until(&wish, PATIENCE).await?;
         let dsn = caller.credential(session, PATIENCE).await?;
         let user = stage.bench.login(session, &dsn).await?;
-        Some(Self { session, user, caller })
+        Some(Self { session, dsn, user, caller })
     }
 
     /// Whether the connection is cut within this time.

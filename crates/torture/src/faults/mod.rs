@@ -16,6 +16,7 @@ mod people;
 mod refusals;
 mod registry;
 mod restores;
+mod standbys;
 mod syscalls;
 mod tamper;
 mod times;

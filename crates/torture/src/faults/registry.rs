@@ -1,8 +1,8 @@
 //! The table of faults: one line each.
 
 use super::{
-    Fault, agents, backends, backlog, disks, jobs, kills, limits, pauses, people, refusals, restores, syscalls, tamper, times,
-    versions, wires,
+    Fault, agents, backends, backlog, disks, jobs, kills, limits, pauses, people, refusals, restores, standbys,
+    syscalls, tamper, times, versions, wires,
 };
 use crate::stage::Kind;
 
@@ -58,6 +58,7 @@ const ALL: &[Fault] = &[
     fault!("F28", "the target restored from a base backup", [], Plain, false, restores::target),
     fault!("F29", "the ledger restored to what it was", [], Plain, false, restores::ledger),
     fault!("F30", "a standby promoted that had fallen behind", [], Plain, false, restores::promoted),
+    fault!("F31", "sessions on a standby, and on one that is behind", [], Plain, false, standbys::sessions),
     fault!("F32", "a DBA drops, renames and replaces our roles", [], Plain, true, people::dba),
     fault!("F33", "a user fights: prepared transaction, locks, objects, storm", [], Plain, true, people::user),
     fault!(

@@ -141,7 +141,8 @@ async fn refused(stage: &Stage) -> u64 {
     let (caller, begun, mut refused) = (stage.caller(), Instant::now(), 0);
     while begun.elapsed() < PATIENCE && refused < 3 {
         let wish = Wish { key: format!("log-went-back-{}", rand::random::<u64>()), role: "app_read", ttl: 10 };
-        refused += u64::from(caller.refusal(&wish).await.as_deref() == Some("audit_regression"));
+        let code = caller.refusal(&wish).await;
+        refused += u64::from(matches!(code.as_deref(), Some("audit_regression" | "ledger_restored")));
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     refused
@@ -160,4 +161,23 @@ async fn forget_what_was_seen(stage: &mut Stage) {
     stage.stack.agent().start();
     stage.stack.plane.process.start();
     stage.stack.plane.answers().await;
+    accept(stage).await;
+}
+
+/// Says that what is gone is gone, as often as somebody finds more of it.
+async fn accept(stage: &Stage) {
+    let (caller, admin, begun) = (stage.caller(), stage.stack.plane.as_admin(), Instant::now());
+    while begun.elapsed() < PATIENCE {
+        let wish = Wish { key: format!("accepted-{}", rand::random::<u64>()), role: "app_read", ttl: 10 };
+        match caller.refusal(&wish).await.as_deref() {
+            None => return,
+            Some("ledger_restored") => {
+                let said = serde_json::json!({ "reason": "restored on purpose", "endUnknown": false });
+                // What it came to shows at the next try.
+                drop(admin.post("/v1/recovery/accept", &said).await);
+            }
+            Some(_) => {}
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
