@@ -23,6 +23,10 @@ pub enum Need {
 }
 
 impl Need {
+    /// All there are.
+    pub const ALL: [Self; 7] =
+        [Self::Root, Self::Nft, Self::Strace, Self::Faketime, Self::Mount, Self::Memory, Self::Earlier];
+
     /// Why it is not there; none if it is.
     #[must_use]
     pub fn missing(self) -> Option<&'static str> {
@@ -35,7 +39,13 @@ impl Need {
             Self::Earlier => ["gk-agent", "gk-control-plane"].iter().all(|name| earlier().join(name).is_file()),
             Self::Memory => crate::limits::memory_cgroups().is_some(),
         };
-        (!here).then_some(match self {
+        (!here).then_some(self.why())
+    }
+
+    /// What it needs, in words.
+    #[must_use]
+    pub const fn why(self) -> &'static str {
+        match self {
             Self::Root => "it needs root",
             Self::Nft => "it needs root and nft (package nftables)",
             Self::Strace => "it needs strace (package strace)",
@@ -45,7 +55,7 @@ impl Need {
                 "it needs gk-agent and gk-control-plane of an earlier version in `earlier/` beside this program"
             }
             Self::Memory => "it needs root and a memory cgroup that can be written",
-        })
+        }
     }
 }
 

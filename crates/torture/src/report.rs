@@ -2,6 +2,7 @@
 
 use crate::faults;
 use crate::judge::Invariant;
+use crate::need::Need;
 use crate::run::{Outcome, Round};
 use std::fmt::Write as _;
 
@@ -10,6 +11,7 @@ use std::fmt::Write as _;
 pub fn markdown(outcome: &Outcome, machine: &str) -> String {
     let mut page = head(outcome, machine);
     page.push_str(&fault_table(outcome));
+    page.push_str(&wanted());
     page.push_str(&invariant_table(outcome));
     if !outcome.failures().is_empty() {
         page.push_str("\n## What failed\n\n");
@@ -38,6 +40,17 @@ fn head(outcome: &Outcome, machine: &str) -> String {
         seen.revoked,
         seen.looks,
     )
+}
+
+/// What a machine has to have for all of it.
+fn wanted() -> String {
+    let faults = |need: &Need| {
+        let of = faults::all().iter().filter(|fault| fault.needs.contains(need));
+        of.map(|fault| fault.number).collect::<Vec<_>>().join(", ")
+    };
+    let needs = Need::ALL.iter().filter(|need| !faults(need).is_empty());
+    let lines: String = needs.map(|need| format!("* {}: {}\n", faults(need), need.why())).collect();
+    format!("\nA fault that a machine cannot do is told as such, never as passed. The others need nothing:\n\n{lines}")
 }
 
 fn fault_table(outcome: &Outcome) -> String {
