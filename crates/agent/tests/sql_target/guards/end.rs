@@ -4,7 +4,7 @@ super::guards! {
     "an end takes the login away", [(
         "ALTER ROLE %I NOLOGIN CONNECTION LIMIT 0 PASSWORD NULL VALID UNTIL %L',",
         "ALTER ROLE %I CONNECTION LIMIT -1 VALID UNTIL ''infinity'' -- %L',"
-    )], crate::life::a_role_in_use_is_busy;
+    )], crate::life::a_session_reads_is_refused_a_write_and_is_gone;
     "a locked role holds up no end", [(
         "CREATE OR REPLACE FUNCTION gk.shut(p_oid oid, p_tries int) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms'",
