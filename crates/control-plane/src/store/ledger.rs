@@ -11,6 +11,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::jobs::dispatch::Dispatch;
 use super::random::{self, FreshId, Randomness};
 use super::sessions::Handoff;
 use super::{Origin, StoreError, tx::AuditedTx};
@@ -51,6 +52,7 @@ struct Inner {
     reserve: Pool,
     wakeups: Wakeups,
     handoff: Handoff,
+    dispatch: Dispatch,
     randomness: Arc<dyn Randomness>,
 }
 
@@ -81,7 +83,8 @@ impl Ledger {
         let reserve = (config.pool_size() / 4).max(2);
         let normal = config.pool_size().saturating_sub(reserve).max(2);
         let (pool, reserve) = (pool(config, normal)?, pool(config, reserve)?);
-        let inner = Inner { pool, reserve, wakeups, handoff: Handoff::default(), randomness };
+        let (handoff, dispatch) = (Handoff::default(), Dispatch::default());
+        let inner = Inner { pool, reserve, wakeups, handoff, dispatch, randomness };
         Ok(Self { inner: Arc::new(inner), lane: Lane::Normal })
     }
 
@@ -106,6 +109,18 @@ impl Ledger {
     #[must_use]
     pub(super) fn handoff(&self) -> &Handoff {
         &self.inner.handoff
+    }
+
+    /// Those in this process who wait for sessions to make.
+    #[must_use]
+    pub(super) fn dispatch(&self) -> &Dispatch {
+        &self.inner.dispatch
+    }
+
+    /// How many claims wait in this process for a session to make.
+    #[must_use]
+    pub fn claims_waiting(&self) -> usize {
+        self.inner.dispatch.waiting()
     }
 
     /// A fresh id of a moment of the ledger's clock, such as [`super::tokens::Caller::now`].

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::dispatch::Place;
 use super::{LEASE, TARGET_CAP};
 use crate::store::random::lease_token;
 use crate::store::row::Reader;
@@ -35,7 +36,26 @@ pub async fn claim(ledger: &Ledger, agent: &AgentIdentity, ask: &ClaimJobs) -> R
         if !jobs.is_empty() || left.is_zero() {
             return Ok(jobs);
         }
-        listener.wait(left).await;
+        if ask.create_slots == 0 {
+            listener.wait(left).await;
+        } else if let Some(job) = dispatched(ledger, agent, ask, listener.wait(left)).await {
+            return Ok(vec![job]);
+        }
+    }
+}
+
+/// A job that somebody's request brings straight here, until there is a reason to look for others.
+async fn dispatched(
+    ledger: &Ledger,
+    agent: &AgentIdentity,
+    ask: &ClaimJobs,
+    woken: impl Future<Output = ()>,
+) -> Option<LeasedJob> {
+    let mut place = Place::take(ledger, agent, ask);
+    tokio::select! {
+        biased;
+        job = place.job() => job,
+        () = woken => place.leave().await,
     }
 }
 
@@ -125,12 +145,17 @@ async fn claim_now(ledger: &Ledger, agent: &AgentIdentity, ask: &ClaimJobs) -> R
 const MOST_OF_A_LANE: i64 = 128;
 const MOST: usize = 256;
 
+/// How long a new lease holds.
+pub(in crate::store) fn lease_ms() -> u64 {
+    u64::try_from(LEASE.as_millis()).expect("a lease is seconds")
+}
+
 fn leased(row: &Row) -> Result<LeasedJob, StoreError> {
     let row = Reader::new(row, "job");
     Ok(LeasedJob {
         job: job(&row)?,
         lease_token: row.get("lease_token")?,
-        lease_ms: u64::try_from(LEASE.as_millis()).expect("a lease is seconds"),
+        lease_ms: lease_ms(),
         generation: row.get("lease_generation")?,
         attempt: row.get("attempt")?,
     })

@@ -6,10 +6,12 @@
 mod apply;
 mod claim;
 mod complete;
+pub(in crate::store) mod dispatch;
 mod renew;
 pub(in crate::store) mod verdict;
 
 pub use claim::claim;
+pub(in crate::store) use claim::lease_ms;
 pub use complete::{Completion, Timing, complete};
 pub use renew::renew;
 

@@ -4,16 +4,21 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
 use gk_shared::audit::AuditAction;
 use gk_shared::idempotency::IdempotencyKey;
-use gk_shared::ids::{ActorId, JobId, RequestId, SessionId, TargetId, TokenId};
+use gk_shared::ids::{ActorId, AgentId, JobId, RequestId, SessionId, TokenId};
 use gk_shared::names::{ActorName, PackName, TargetName};
 use gk_shared::reason::{Reason, TicketRef};
 use gk_shared::seal::RecipientKey;
 use gk_shared::ttl::Ttl;
-use tokio_postgres::types::ToSql;
+use gk_shared::wire::job::{self, CreateSessionJob, Job, LeasedJob};
+use tokio_postgres::Row;
 
 use super::record::{KeyKind, SessionRecord, session_columns};
+use super::refusal::{AGENT_SILENCE_SECONDS, CreateRefused, MOST_SKEW_MS, why_not};
+use crate::store::jobs::{LEASE, TARGET_CAP, dispatch, lease_ms};
+use crate::store::random::lease_token;
 use crate::store::row::Reader;
 use crate::store::tx::{Param, params};
 use crate::store::{Event, Lane, Ledger, Origin, StoreError};
@@ -21,11 +26,6 @@ use crate::wakeups::Wake;
 
 /// How long a repeat of a request is known as one.
 const KEY_LIFE_SECONDS: i32 = 24 * 60 * 60;
-/// An agent that was not heard of for this long does not count as serving its targets.
-const AGENT_SILENCE_SECONDS: i32 = 5 * 60;
-
-/// A target whose clock differs by more than this from the ledger's gets no new sessions: their ends would be a guess.
-const MOST_SKEW_MS: i64 = 30_000;
 
 /// Who asks for a session.
 #[derive(Debug, Clone)]
@@ -92,32 +92,6 @@ impl Created {
     }
 }
 
-/// Why no session was made.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateRefused {
-    /// There is no such target.
-    #[error("there is no such target")]
-    UnknownTarget,
-    /// The caller's token stopped working while the request was under way.
-    #[error("the token stopped working while the request was under way")]
-    TokenEnded,
-    /// The target's clock differs too much from the ledger's.
-    #[error("the target's clock differs by {0} s from the ledger's; sessions are granted again once it is set right")]
-    ClockSkew(i64),
-    /// No agent that is alive serves the target.
-    #[error("no agent serves this target at the moment")]
-    NoAgent,
-    /// The target has no such pack, or cannot use it.
-    #[error("{0}")]
-    PackRefused(String),
-    /// The key was used with another body.
-    #[error("this Idempotency-Key was used with another body")]
-    IdempotencyMismatch,
-    /// The ledger's own trouble.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Makes the session, or finds the one that this key made before.
 ///
 /// # Errors
@@ -125,8 +99,13 @@ pub enum CreateRefused {
 pub async fn create(ledger: &Ledger, new: &NewSession) -> Result<Created, CreateRefused> {
     let origin = Origin::actor(new.requester.name.as_str(), new.request);
     let mut tx = ledger.begin(Lane::Normal, origin).await?;
-    let job: JobId = tx.fresh();
-    tx.last(INSERT, params(new, job));
+    let candidate = ledger.dispatch().candidate(&new.target);
+    let lease = Lease {
+        job: tx.fresh(),
+        agent: candidate.as_ref().map(|found| found.agent),
+        token: lease_token(ledger.randomness()),
+    };
+    tx.last(INSERT, params(new, &lease));
     let rows = tx.record(requested(new)).only_if_made(new.id).commit_returning().await?;
     let Some(row) = rows.first() else {
         return match earlier(ledger, new).await? {
@@ -134,9 +113,47 @@ pub async fn create(ledger: &Ledger, new: &NewSession) -> Result<Created, Create
             None => Err(why_not(ledger, new).await?),
         };
     };
-    let target = Reader::new(row, "session").id("target_id", TargetId::from_uuid)?;
-    ledger.wakeups().wake(Wake::Beginnings(target));
-    Ok(Created::New(SessionRecord::read(row)?))
+    let made = SessionRecord::read(row)?;
+    ledger.dispatch().learn(&made.target, made.target_id);
+    match candidate {
+        Some(candidate) if Reader::new(row, "session").get("leased")? => {
+            dispatch::hand_over(ledger, candidate, leased(row, new, lease)?);
+        }
+        Some(_) | None => ledger.wakeups().wake(Wake::Beginnings(made.target_id)),
+    }
+    Ok(Created::New(made))
+}
+
+/// The job of a new session, and the agent that it is leased to if the ledger finds nothing against it.
+struct Lease {
+    job: JobId,
+    agent: Option<AgentId>,
+    token: String,
+}
+
+fn leased(row: &Row, new: &NewSession, lease: Lease) -> Result<LeasedJob, StoreError> {
+    let row = Reader::new(row, "session");
+    let job = CreateSessionJob {
+        id: lease.job,
+        correlation_id: new.request.to_string(),
+        session_id: new.id,
+        target: new.target.clone(),
+        role: new.role.clone(),
+        pack_version: row.get("pack_version")?,
+        pack_digest: row.get("pack_digest")?,
+        ttl_seconds: new.ttl.as_secs(),
+        max_connections: new.max_connections,
+        requester: job::Requester { user_id: new.requester.name.to_string(), email: row.get("email")? },
+        reason: new.reason.as_ref().map(Reason::to_string),
+        recipient_public_key: base64::engine::general_purpose::STANDARD.encode(new.recipient.to_bytes()),
+    };
+    Ok(LeasedJob {
+        job: Job::CreateSession(job),
+        lease_token: lease.token,
+        lease_ms: lease_ms(),
+        generation: row.get("generation")?,
+        attempt: 1,
+    })
 }
 
 /// The version of the pack is not known before the row is made: the event of the minted role says it.
@@ -152,20 +169,29 @@ fn requested(new: &NewSession) -> Event {
         .fact_opt("max_connections", new.max_connections)
 }
 
-/// The actor's row is locked against being disabled: whoever disables an actor at this moment either comes first, and
+/// A new session's job is leased at once to the agent that waits here, unless other jobs wait for one, or too many are
+/// under way on the target, or the ledger went back. The actor's row is locked against being disabled: whoever disables an actor at this moment either comes first, and
 /// nothing is made, or comes after the commit, and finds the session to end.
 const INSERT: &str = concat!(
     "-- sessions::create
     WITH who AS MATERIALIZED (
-        SELECT a.id FROM tokens k JOIN actors a ON a.id = k.actor_id
+        SELECT a.id, a.email FROM tokens k JOIN actors a ON a.id = k.actor_id
         WHERE k.id = $10 AND k.revoked_at IS NULL AND k.expires_at > now() AND a.disabled_at IS NULL
         FOR SHARE OF a
     ), t AS (
-        SELECT t.id, t.name, p.version, p.digest
+        SELECT t.id, t.name, p.version, p.digest, who.email
         FROM who CROSS JOIN targets t JOIN target_packs p ON p.target_id = t.id AND p.name = $5 AND p.fault IS NULL
         WHERE t.tenant_id = $1 AND t.name = $4 AND abs(coalesce(t.clock_skew_ms, 0)) <= $22 AND EXISTS (
             SELECT FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
             WHERE x.target_id = t.id AND o.disabled_at IS NULL AND g.last_seen_at > now() - make_interval(secs => $6))
+    ), lease AS MATERIALIZED (
+        SELECT x.agent_id FROM t JOIN agent_targets x ON x.target_id = t.id JOIN agents g ON g.id = x.agent_id
+            JOIN actors o ON o.id = g.actor_id
+        WHERE x.agent_id = $23 AND o.disabled_at IS NULL AND (
+            SELECT count(*) FROM jobs l WHERE l.target_id = t.id AND l.lane = 1 AND l.state = 'leased' AND l.run_at > now()
+        ) < $25 AND NOT EXISTS (
+            SELECT FROM jobs q WHERE q.target_id = t.id AND q.lane = 1 AND q.state IN ('queued', 'leased') AND q.run_at <= now()
+        ) AND NOT EXISTS (SELECT FROM recoveries r WHERE r.accepted_at IS NULL)
     ), key AS (
         INSERT INTO idempotency_keys AS k (tenant_id, actor_id, key, body_hash, session_id, expires_at)
         SELECT $1, $3, $7, $8, $2, now() + make_interval(secs => $9) FROM t
@@ -176,21 +202,27 @@ const INSERT: &str = concat!(
     ), s AS (
         INSERT INTO sessions (id, tenant_id, target_id, actor_id, token_id, pack, pack_version, pack_digest, reason,
             ticket, ttl_seconds, max_connections, recipient_key, recipient_fingerprint, key_kind, correlation_id,
-            provision_deadline)
+            provision_deadline, generation)
         SELECT $2, $1, t.id, $3, $10, $5, t.version, t.digest, $11, $12, $13, $14, $15, $16, $17, $18,
-            now() + make_interval(secs => $19)
-        FROM t, key
+            now() + make_interval(secs => $19), 1 + (lease.agent_id IS NOT NULL)::int
+        FROM key, t LEFT JOIN lease ON true
         RETURNING *
     ), j AS (
-        INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id)
-        SELECT $20, $1, s.id, s.target_id, 'create', 1, $18 FROM s
+        INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id, state, run_at, attempt, agent_id,
+            lease_token, lease_generation)
+        SELECT $20, $1, s.id, s.target_id, 'create', 1, $18,
+            CASE WHEN l.agent_id IS NULL THEN 'queued' ELSE 'leased' END,
+            CASE WHEN l.agent_id IS NULL THEN now() ELSE now() + make_interval(secs => $26) END,
+            (l.agent_id IS NOT NULL)::int, l.agent_id,
+            CASE WHEN l.agent_id IS NOT NULL THEN $24 END, CASE WHEN l.agent_id IS NOT NULL THEN s.generation END
+        FROM s LEFT JOIN lease l ON true
     )
     SELECT ",
     session_columns!(),
-    " FROM s, t, (SELECT $21::text AS name) a"
+    ", s.pack_digest, t.email, EXISTS (SELECT FROM lease) AS leased FROM s, t, (SELECT $21::text AS name) a"
 );
 
-fn params(new: &NewSession, job: JobId) -> Vec<Param> {
+fn params(new: &NewSession, lease: &Lease) -> Vec<Param> {
     let ttl = i32::try_from(new.ttl.as_secs()).expect("a ttl is at most a day");
     params![
         Ledger::tenant().uuid(),
@@ -212,9 +244,13 @@ fn params(new: &NewSession, job: JobId) -> Vec<Param> {
         new.key_kind.as_str(),
         new.request.to_string(),
         new.provision_within.as_secs_f64(),
-        job.uuid(),
+        lease.job.uuid(),
         new.requester.name.to_string(),
         MOST_SKEW_MS,
+        lease.agent.map(|agent| agent.uuid()),
+        lease.token.clone(),
+        TARGET_CAP,
+        LEASE.as_secs_f64(),
     ]
 }
 
@@ -237,44 +273,4 @@ async fn earlier(ledger: &Ledger, new: &NewSession) -> Result<Option<Result<Crea
         return Ok(Some(Err(CreateRefused::IdempotencyMismatch)));
     }
     Ok(Some(Ok(Created::Again(SessionRecord::read(&row)?))))
-}
-
-const WHY_NOT: &str = "-- sessions::create_why_not
-    SELECT p.version, p.fault, EXISTS (
-        SELECT FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
-        WHERE x.target_id = t.id AND o.disabled_at IS NULL AND g.last_seen_at > now() - make_interval(secs => $4)
-    ) AS served, t.health_at IS NOT NULL AS seen, coalesce(t.clock_skew_ms, 0) AS skew_ms, EXISTS (
-        SELECT FROM tokens k JOIN actors a ON a.id = k.actor_id
-        WHERE k.id = $5 AND k.revoked_at IS NULL AND k.expires_at > now() AND a.disabled_at IS NULL
-    ) AS works
-    FROM targets t LEFT JOIN target_packs p ON p.target_id = t.id AND p.name = $3
-    WHERE t.tenant_id = $1 AND t.name = $2";
-
-/// Nothing was made and nothing was there before: finds the reason.
-async fn why_not(ledger: &Ledger, new: &NewSession) -> Result<CreateRefused, StoreError> {
-    let silence = f64::from(AGENT_SILENCE_SECONDS);
-    let token = new.requester.token.uuid();
-    let params: [&(dyn ToSql + Sync); 5] =
-        [&Ledger::tenant().uuid(), &new.target.as_str(), &new.role.as_str(), &silence, &token];
-    let Some(row) = ledger.opt(WHY_NOT, &params).await? else { return Ok(CreateRefused::UnknownTarget) };
-    let row = Reader::new(&row, "target");
-    let (served, seen, works): (bool, bool, bool) = (row.get("served")?, row.get("seen")?, row.get("works")?);
-    let skew_ms: i64 = row.get("skew_ms")?;
-    if !works {
-        return Ok(CreateRefused::TokenEnded);
-    }
-    if skew_ms.abs() > MOST_SKEW_MS {
-        return Ok(CreateRefused::ClockSkew(skew_ms / 1000));
-    }
-    if !served || !seen {
-        return Ok(CreateRefused::NoAgent);
-    }
-    let (version, fault): (Option<&str>, Option<String>) = (row.get("version")?, row.get("fault")?);
-    let (role, target) = (&new.role, &new.target);
-    Ok(match (version, fault) {
-        (_, Some(fault)) => CreateRefused::PackRefused(format!("role {role} cannot be used on {target}: {fault}")),
-        (None, None) => CreateRefused::PackRefused(format!("role {role} is not registered on {target}")),
-        // What was missing a moment ago is there by now: asking again will do.
-        (Some(_), None) => CreateRefused::NoAgent,
-    })
 }

@@ -8,8 +8,9 @@ mod handoff;
 mod list;
 mod read;
 pub(in crate::store) mod record;
+mod refusal;
 
-pub use create::{CreateRefused, Created, NewSession, Requester, create};
+pub use create::{Created, NewSession, Requester, create};
 pub use credential::mark_credential_read;
 pub(in crate::store) use credential::read_event;
 pub use end::{EndOutcome, EndRequest, end};
@@ -18,3 +19,4 @@ pub use handoff::{Handoff, Seat};
 pub use list::{ListFilter, Page, list};
 pub use read::{find, wait, wait_seated};
 pub use record::{KeyKind, SessionRecord, Viewer};
+pub use refusal::CreateRefused;

@@ -1,0 +1,124 @@
+//! Direct dispatch: who waits for work is given the session that is being made, unless something speaks against it.
+
+use std::time::Duration;
+
+use gk_control_plane::store::jobs::{self, Completion};
+use gk_control_plane::store::sessions::SessionRecord;
+use gk_control_plane::store::tokens::{AgentIdentity, Caller};
+use gk_shared::wire::job::{Job, LeasedJob};
+use gk_testkit::eventually;
+use tokio::task::JoinHandle;
+
+use crate::support::{Books, minted, slots};
+
+const LONG: Duration = Duration::from_secs(8);
+
+/// A claim that has looked and now waits.
+async fn waiting(books: &Books, agent: &AgentIdentity) -> JoinHandle<Vec<LeasedJob>> {
+    let (ledger, agent) = (books.ledger.clone(), agent.clone());
+    let claim = tokio::spawn(async move { jobs::claim(&ledger, &agent, &slots(4, 0, 8000)).await.expect("claims") });
+    eventually(LONG, "the claim waits", async || match books.ledger.claims_waiting() {
+        0 => Err(0),
+        _ => Ok(()),
+    })
+    .await;
+    claim
+}
+
+/// Whether the session's job was leased in the transaction that made the session: at the same moment, by its clock.
+async fn was_dispatched(books: &Books, session: &SessionRecord) -> bool {
+    let sql = "SELECT attempt = 1 AND run_at = created_at + make_interval(secs => $2) FROM jobs WHERE session_id = $1";
+    let lease = jobs::LEASE.as_secs_f64();
+    books.superuser().await.query_one(sql, &[&session.id.uuid(), &lease]).await.expect("there is its job").get(0)
+}
+
+/// A session that went straight to a waiting agent, with what that agent was given. The first session on a target goes
+/// through the queue.
+async fn dispatched(books: &Books, ada: &Caller, agent: &AgentIdentity) -> (SessionRecord, LeasedJob) {
+    books.create(ada).await;
+    books.claim_one(agent).await;
+    let claim = waiting(books, agent).await;
+    let session = books.create(ada).await;
+    assert!(was_dispatched(books, &session).await, "{session:?}");
+    let mut given = claim.await.expect("does not panic");
+    assert_eq!(given.len(), 1, "{given:?}");
+    (session, given.remove(0))
+}
+
+#[tokio::test]
+async fn an_agent_that_waits_is_leased_the_session_in_the_transaction_that_makes_it() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (_, lease) = dispatched(&books, &ada, &agent).await;
+    assert_eq!((lease.generation, lease.attempt), (2, 1));
+    let Job::CreateSession(job) = &lease.job else { panic!("{lease:?}") };
+    // The queue tells the same of it: once the lease is over, somebody else is given the very same job.
+    books.force("UPDATE jobs SET run_at = now() WHERE state = 'leased'").await;
+    let again = books.claim(&agent).await;
+    let same = again.iter().find(|again| again.job.id() == job.id).expect("is claimed again");
+    let Job::CreateSession(queued) = &same.job else { panic!("{same:?}") };
+    assert_eq!(serde_json::to_value(job).expect("is JSON"), serde_json::to_value(queued).expect("is JSON"));
+    assert_eq!((same.generation, same.attempt), (3, 2));
+    let report = books.report(&agent, same, minted(same)).await;
+    assert!(matches!(report, Completion::Taken(_)), "{report:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_dispatched_beyond_the_cap_of_a_target() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    dispatched(&books, &ada, &agent).await;
+    let cap = usize::try_from(jobs::TARGET_CAP).expect("is small");
+    for _ in 0..cap {
+        books.create(&ada).await;
+    }
+    while !jobs::claim(&books.ledger, &agent, &slots(128, 0, 0)).await.expect("claims").is_empty() {}
+    let claim = waiting(&books, &agent).await;
+    for _ in 0..20 {
+        let session = books.create(&ada).await;
+        assert!(!was_dispatched(&books, &session).await, "beyond the cap");
+    }
+    claim.abort();
+}
+
+#[tokio::test]
+async fn an_agent_that_was_disabled_while_it_waited_is_given_nothing() {
+    let books = Books::open().await;
+    let (agent, other, ada) = (books.agent("a1").await, books.agent("a2").await, books.person("ada").await);
+    dispatched(&books, &ada, &agent).await;
+    let claim = waiting(&books, &agent).await;
+    let disable = "UPDATE actors SET disabled_at = now() WHERE id = (SELECT actor_id FROM agents WHERE id = $1)";
+    books.superuser().await.execute(disable, &[&agent.id.uuid()]).await.expect("disables");
+    for _ in 0..20 {
+        let session = books.create(&ada).await;
+        assert!(!was_dispatched(&books, &session).await, "a disabled agent was given a session");
+    }
+    claim.abort();
+    let left = jobs::claim(&books.ledger, &other, &slots(64, 0, 0)).await.expect("claims");
+    assert!(left.len() >= 19, "{left:?}");
+}
+
+#[tokio::test]
+async fn what_was_leased_to_an_agent_that_left_at_that_moment_is_claimed_by_another_at_once() {
+    let books = Books::open().await;
+    let (agent, other, ada) = (books.agent("a1").await, books.agent("a2").await, books.person("ada").await);
+    dispatched(&books, &ada, &agent).await;
+    let before = books.count("SELECT count(*) FROM sessions WHERE ready_at IS NULL").await;
+    for round in 0..30_u64 {
+        let claim = waiting(&books, &agent).await;
+        let hang_up = async {
+            tokio::time::sleep(Duration::from_micros(round * 150)).await;
+            claim.abort();
+            // What it was given before it hung up is its own.
+            claim.await.map_or(0, |given| given.len())
+        };
+        let (_, taken) = tokio::join!(books.create(&ada), hang_up);
+        let mut left = 1 - taken;
+        eventually(LONG, "the job is claimed, long before the end of a lease", async || {
+            left -= books.claim(&other).await.len().min(left);
+            if left == 0 { Ok(()) } else { Err(round) }
+        })
+        .await;
+    }
+    assert_eq!(books.count("SELECT count(*) FROM sessions WHERE ready_at IS NULL").await, before + 30);
+}
