@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Row};
 use super::elsewhere::clean_elsewhere;
 use super::endpoints::Server;
 use super::retry::{Budget, retrying};
-use super::{PostgresTarget, name_session, not_about_packs, one, others, query};
+use super::{NAME, PostgresTarget, name_of, not_about_packs, one, others, query, ready, run};
 use crate::provider::error::{Failure, ProviderError};
 use crate::provider::{Act, EndRequest, Ended};
 
@@ -136,11 +136,14 @@ async fn begin(site: Site<'_>, act: &Act, step: &str) -> Result<Option<Reaped>, 
 async fn disarm(site: Site<'_>, act: &Act, step: &str) -> Result<Disarmed, ProviderError> {
     let client = site.client().await?;
     let session = act.session.to_string();
+    let name = ready(&client, NAME, &[Type::TEXT]).await?;
+    let disarm = ready(&client, DISARM, &[Type::TEXT, Type::INT8]).await?;
+    let (kill, step) = (ready(&client, KILL, &[Type::TEXT]).await?, ready(&client, step, &[Type::TEXT]).await?);
     let (named, disarmed, killed, reaped) = join4(
-        name_session(&client, &act.correlation),
-        query(&client, DISARM, &[(&session, Type::TEXT), (&act.generation, Type::INT8)]),
-        query(&client, KILL, &[(&session, Type::TEXT)]),
-        query(&client, step, &[(&session, Type::TEXT)]),
+        run(&client, &name, &[&name_of(&act.correlation)]),
+        run(&client, &disarm, &[&session, &act.generation]),
+        run(&client, &kill, &[&session]),
+        run(&client, &step, &[&session]),
     )
     .await;
     // In this order: what kill and reap said counts only if the login is off.
@@ -158,8 +161,8 @@ async fn disarm(site: Site<'_>, act: &Act, step: &str) -> Result<Disarmed, Provi
 async fn kill_and_look(site: Site<'_>, act: &Act, step: &str) -> Result<Reaped, ProviderError> {
     let client = site.client().await?;
     let session = act.session.to_string();
-    let (killed, reaped) =
-        join(query(&client, KILL, &[(&session, Type::TEXT)]), query(&client, step, &[(&session, Type::TEXT)])).await;
+    let (kill, step) = (ready(&client, KILL, &[Type::TEXT]).await?, ready(&client, step, &[Type::TEXT]).await?);
+    let (killed, reaped) = join(run(&client, &kill, &[&session]), run(&client, &step, &[&session])).await;
     both(killed, reaped)
 }
 

@@ -5,15 +5,16 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::retry::{Budget, retrying};
-use super::{PostgresTarget, not_about_packs, not_after, one, query_as};
+use super::{PostgresTarget, not_about_packs, not_after, one, run_as};
 use crate::provider::ExtendRequest;
 use crate::provider::error::{Failure, ProviderError};
 
 const PATIENCE: Duration = Duration::from_secs(4);
 const SQL: &str = "-- provider::extend\nSELECT valid_until FROM gk.extend($1, $2, $3, $4)";
+const TYPES: [Type; 4] = [Type::TEXT, Type::INT8, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ];
 
 pub(super) async fn extend(target: &PostgresTarget, request: &ExtendRequest) -> Result<Timestamp, ProviderError> {
     let budget = Budget { time: PATIENCE, deadline: request.act.deadline.clone() };
@@ -31,13 +32,7 @@ async fn call(target: &PostgresTarget, request: &ExtendRequest, until: Timestamp
     };
     let not_after = not_after(now, &act.deadline)?;
     let client = target.pools.urgent.get().await?;
-    let session = act.session.to_string();
-    let params = [
-        (&session as _, Type::TEXT),
-        (&act.generation as _, Type::INT8),
-        (&until as _, Type::TIMESTAMPTZ),
-        (&not_after as _, Type::TIMESTAMPTZ),
-    ];
-    let row = one(query_as(&client, &act.correlation, SQL, &params).await?)?;
+    let params: [&(dyn ToSql + Sync); 4] = [&act.session.to_string(), &act.generation, &until, &not_after];
+    let row = one(run_as(&client, &act.correlation, (SQL, &TYPES), &params).await?)?;
     Ok(row.try_get(0)?)
 }

@@ -9,11 +9,11 @@ use gk_shared::dsn::{DsnParts, PgDsn};
 use gk_shared::ids::SessionId;
 use gk_shared::secret::{Password, SecretDsn};
 use jiff::Timestamp;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::retry::{Budget, retrying};
 use super::secrets::Secret;
-use super::{PostgresTarget, not_after, one, query_as};
+use super::{PostgresTarget, not_after, one, run_as};
 use crate::provider::error::{Failure, ProviderError};
 use crate::provider::{MintRequest, Minted};
 
@@ -23,6 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const SQL: &str = "-- provider::mint\n\
     SELECT role_name, valid_until, outcome \
     FROM gk.mint($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8), $9, $10)";
+const TYPES: [Type; 10] = [
+    Type::TEXT,
+    Type::INT8,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::FLOAT8,
+    Type::TIMESTAMPTZ,
+    Type::INT4,
+];
 
 pub(super) async fn mint(target: &PostgresTarget, request: &MintRequest) -> Result<Minted, ProviderError> {
     let _under_way = target.secrets.under_way();
@@ -65,24 +77,19 @@ async fn call(
     };
     let not_after = not_after(now, &act.deadline)?;
     let client = target.pools.work.get().await?;
-    let rows = query_as(
-        &client,
-        &act.correlation,
-        SQL,
-        &[
-            (&act.session.to_string(), Type::TEXT),
-            (&act.generation, Type::INT8),
-            (&request.pack.as_str(), Type::TEXT),
-            (&request.pack_version, Type::TEXT),
-            (&request.pack_digest, Type::TEXT),
-            (&request.subject, Type::TEXT),
-            (&verifier, Type::TEXT),
-            (&request.ttl.as_secs_f64(), Type::FLOAT8),
-            (&not_after, Type::TIMESTAMPTZ),
-            (&request.max_connections.map(i32::from), Type::INT4),
-        ],
-    )
-    .await?;
+    let params: [&(dyn ToSql + Sync); 10] = [
+        &act.session.to_string(),
+        &act.generation,
+        &request.pack.as_str(),
+        &request.pack_version,
+        &request.pack_digest,
+        &request.subject,
+        &verifier,
+        &request.ttl.as_secs_f64(),
+        &not_after,
+        &request.max_connections.map(i32::from),
+    ];
+    let rows = run_as(&client, &act.correlation, (SQL, &TYPES), &params).await?;
     let row = one(rows)?;
     let outcome: String = row.try_get("outcome")?;
     tracing::debug!(session = %act.session, generation = act.generation, outcome, "minted");

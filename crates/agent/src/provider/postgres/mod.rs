@@ -24,12 +24,14 @@ pub use gk_edge::postgres as tls;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use deadpool_postgres::Object;
 use futures_util::future::{BoxFuture, join};
 use gk_shared::ids::SessionId;
 use gk_shared::wire::agent::EndpointHealth;
 use jiff::Timestamp;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, Statement};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::TargetConfig;
@@ -133,30 +135,58 @@ type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 /// Runs one statement and gives its rows.
 async fn query(client: &Client, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, ProviderError> {
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.query_typed(sql, params)).await;
-    answer
-        .map_err(|_| ProviderError::new(Failure::Unreachable, "the target did not answer within 12 s"))?
-        .map_err(ProviderError::from)
+    answer.map_err(|_| late())?.map_err(ProviderError::from)
+}
+
+/// A statement that is run often: read by the server once a connection. All that travel together are made ready before the
+/// first is sent, for what is sent first is done first.
+async fn ready(client: &Object, sql: &str, types: &[Type]) -> Result<Statement, ProviderError> {
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.prepare_typed_cached(sql, types)).await;
+    Ok(answer.map_err(|_| late())??)
+}
+
+/// Runs a statement that was made ready, and gives its rows.
+async fn run(
+    client: &Object,
+    statement: &Statement,
+    params: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, ProviderError> {
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.query(statement, params)).await;
+    answer.map_err(|_| late())?.map_err(|error| match error.code() {
+        // The helpers were replaced by others that answer with other columns.
+        Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
+            client.statement_cache.clear();
+            ProviderError::new(Failure::Busy, "the helpers have just been replaced")
+        }
+        Some(_) | None => ProviderError::from(error),
+    })
+}
+
+fn late() -> ProviderError {
+    ProviderError::new(Failure::Unreachable, "the target did not answer within 12 s")
 }
 
 /// Runs one statement under the caller's correlation id, which the target's activity view then shows. Both are sent at
 /// once, so that it costs no round trip.
-async fn query_as(
-    client: &Client,
+async fn run_as(
+    client: &Object,
     correlation: &str,
-    sql: &str,
-    params: &[Param<'_>],
+    sql: (&str, &[Type]),
+    params: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, ProviderError> {
-    let (named, rows) = join(name_session(client, correlation), query(client, sql, params)).await;
+    let (name, statement) = (ready(client, NAME, &[Type::TEXT]).await?, ready(client, sql.0, sql.1).await?);
+    let (named, rows) = join(run(client, &name, &[&name_of(correlation)]), run(client, &statement, params)).await;
     let rows = rows?;
     named?;
     Ok(rows)
 }
 
-/// Sets what the target's activity view calls this connection.
-async fn name_session(client: &Client, correlation: &str) -> Result<(), ProviderError> {
-    let name = format!("gk-agent {correlation}");
-    let sql = "-- provider::name_session\nSELECT set_config('application_name', $1, false)";
-    query(client, sql, &[(&name, Type::TEXT)]).await.map(drop)
+/// Sets what the target's activity view calls a connection.
+const NAME: &str = "-- provider::name_session\nSELECT set_config('application_name', $1, false)";
+
+/// What it calls one that works on this request.
+fn name_of(correlation: &str) -> String {
+    format!("gk-agent {correlation}")
 }
 
 /// The one row that a helper gives.
