@@ -122,5 +122,5 @@ pub(crate) fn server(name: &'static str, pg: &gk_e2e::TestPg) -> Watched {
 
 /// This process, in which all callers are.
 fn callers_themselves() -> Watched {
-    Watched { name: "callers", pid: i32::try_from(std::process::id()).expect("a process id fits") }
+    Watched { name: "callers", pid: crate::process::this() }
 }

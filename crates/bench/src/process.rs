@@ -17,7 +17,9 @@ pub(crate) fn cpu_seconds(watched: &[Watched]) -> Vec<f64> {
     let all: Vec<Usage> = processes().into_iter().filter_map(|pid| usage(&stat(pid)?)).collect();
     let spent = |watched: &Watched| {
         let own = all.iter().filter(|usage| usage.pid == watched.pid).map(|usage| usage.own + usage.of_dead_children);
-        let children = all.iter().filter(|usage| usage.parent == watched.pid).map(|usage| usage.own);
+        // This process has started all the others, which are counted by themselves.
+        let starts_all = watched.pid == this();
+        let children = all.iter().filter(|usage| usage.parent == watched.pid && !starts_all).map(|usage| usage.own);
         own.sum::<f64>() + children.sum::<f64>()
     };
     watched.iter().map(spent).collect()
@@ -36,7 +38,7 @@ pub(crate) fn machine_seconds() -> f64 {
 /// Processor seconds that this process, its children and theirs have used.
 pub(crate) fn family_seconds() -> f64 {
     let all: Vec<Usage> = processes().into_iter().filter_map(|pid| usage(&stat(pid)?)).collect();
-    let mut family = vec![i32::try_from(std::process::id()).expect("a process id fits")];
+    let mut family = vec![this()];
     let mut at = 0;
     while let Some(&pid) = family.get(at) {
         family.extend(all.iter().filter(|usage| usage.parent == pid).map(|usage| usage.pid));
@@ -54,6 +56,11 @@ pub(crate) fn resident(pid: i32) -> (f64, f64) {
         line.split_whitespace().next()?.parse::<f64>().ok().map(|kilobytes| kilobytes / 1024.0)
     };
     (mebibytes("VmRSS:").unwrap_or_default(), mebibytes("VmHWM:").unwrap_or_default())
+}
+
+/// This process.
+pub(crate) fn this() -> i32 {
+    i32::try_from(std::process::id()).expect("a process id fits")
 }
 
 fn processes() -> Vec<i32> {
