@@ -5,18 +5,22 @@ use std::time::Duration;
 use gk_control_plane::store::jobs::{self, Completion};
 use gk_control_plane::store::sessions::SessionRecord;
 use gk_control_plane::store::tokens::{AgentIdentity, Caller};
-use gk_shared::wire::job::{Job, LeasedJob};
+use gk_shared::wire::job::{ClaimJobs, Job, LeasedJob};
 use gk_testkit::eventually;
 use tokio::task::JoinHandle;
 
-use crate::support::{Books, minted, slots};
+use crate::support::{Books, ended, minted, slots};
 
 const LONG: Duration = Duration::from_secs(8);
 
 /// A claim that has looked and now waits.
 async fn waiting(books: &Books, agent: &AgentIdentity) -> JoinHandle<Vec<LeasedJob>> {
+    waiting_for(books, agent, slots(4, 0, 8000)).await
+}
+
+async fn waiting_for(books: &Books, agent: &AgentIdentity, ask: ClaimJobs) -> JoinHandle<Vec<LeasedJob>> {
     let (ledger, agent) = (books.ledger.clone(), agent.clone());
-    let claim = tokio::spawn(async move { jobs::claim(&ledger, &agent, &slots(4, 0, 8000)).await.expect("claims") });
+    let claim = tokio::spawn(async move { jobs::claim(&ledger, &agent, &ask).await.expect("claims") });
     eventually(LONG, "the claim waits", async || match books.ledger.claims_waiting() {
         0 => Err(0),
         _ => Ok(()),
@@ -27,9 +31,14 @@ async fn waiting(books: &Books, agent: &AgentIdentity) -> JoinHandle<Vec<LeasedJ
 
 /// Whether the session's job was leased in the transaction that made the session: at the same moment, by its clock.
 async fn was_dispatched(books: &Books, session: &SessionRecord) -> bool {
-    let sql = "SELECT attempt = 1 AND run_at = created_at + make_interval(secs => $2) FROM jobs WHERE session_id = $1";
+    was_leased_at_once(books, session, "create").await
+}
+
+async fn was_leased_at_once(books: &Books, session: &SessionRecord, kind: &str) -> bool {
+    let sql = "SELECT attempt = 1 AND run_at = created_at + make_interval(secs => $2) FROM jobs
+               WHERE session_id = $1 AND kind = $3";
     let lease = jobs::LEASE.as_secs_f64();
-    books.superuser().await.query_one(sql, &[&session.id.uuid(), &lease]).await.expect("there is its job").get(0)
+    books.superuser().await.query_one(sql, &[&session.id.uuid(), &lease, &kind]).await.expect("there is its job").get(0)
 }
 
 /// A session that went straight to a waiting agent, with what that agent was given. The first session on a target goes
@@ -121,4 +130,50 @@ async fn what_was_leased_to_an_agent_that_left_at_that_moment_is_claimed_by_anot
         .await;
     }
     assert_eq!(books.count("SELECT count(*) FROM sessions WHERE ready_at IS NULL").await, before + 30);
+}
+
+#[tokio::test]
+async fn an_agent_that_waits_for_ends_is_leased_the_end_in_the_transaction_that_wants_it() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (session, _) = books.ready(&ada, &agent).await;
+    let makes = waiting(&books, &agent).await;
+    let ends = waiting_for(&books, &agent, slots(0, 4, 8000));
+    let ends = async {
+        let ends = ends.await;
+        eventually(LONG, "both claims wait", async || match books.ledger.claims_waiting() {
+            2 => Ok(()),
+            few => Err(few),
+        })
+        .await;
+        ends
+    }
+    .await;
+    books.revoke(&ada, session.id).await;
+    assert!(was_leased_at_once(&books, &session, "revoke").await);
+    let given = ends.await.expect("does not panic");
+    let [lease] = &given[..] else { panic!("{given:?}") };
+    assert!(!makes.is_finished(), "who waits for sessions to make was given an end");
+    makes.abort();
+    books.force("UPDATE jobs SET run_at = now() WHERE state = 'leased'").await;
+    let again = books.claim_one(&agent).await;
+    assert_eq!((again.generation, again.attempt, lease.attempt), (lease.generation, 2, 1));
+    let told = |lease: &LeasedJob| serde_json::to_value(&lease.job).expect("is JSON");
+    assert_eq!(told(&again), told(lease));
+    let report = books.report(&agent, &again, ended()).await;
+    assert!(matches!(report, Completion::Taken(_)), "{report:?}");
+}
+
+#[tokio::test]
+async fn an_end_that_is_wanted_while_its_session_is_made_waits_for_nobody() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (session, making) = dispatched(&books, &ada, &agent).await;
+    let ends = waiting_for(&books, &agent, slots(0, 4, 8000)).await;
+    books.revoke(&ada, session.id).await;
+    let given = ends.await.expect("does not panic");
+    let [end] = &given[..] else { panic!("{given:?}") };
+    assert!(end.generation > making.generation, "{end:?}");
+    let late = books.report(&agent, &making, minted(&making)).await;
+    assert_eq!(late, Completion::Stale, "a mint that comes after the wish to end it");
 }

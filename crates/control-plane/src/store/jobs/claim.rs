@@ -36,9 +36,7 @@ pub async fn claim(ledger: &Ledger, agent: &AgentIdentity, ask: &ClaimJobs) -> R
         if !jobs.is_empty() || left.is_zero() {
             return Ok(jobs);
         }
-        if ask.create_slots == 0 {
-            listener.wait(left).await;
-        } else if let Some(job) = dispatched(ledger, agent, ask, listener.wait(left)).await {
+        if let Some(job) = dispatched(ledger, agent, ask, listener.wait(left)).await {
             return Ok(vec![job]);
         }
     }

@@ -1,5 +1,5 @@
-//! Direct dispatch: an agent that waits in this process is leased a new session's job in the transaction that makes the
-//! session, so that nobody has to look for it.
+//! Direct dispatch: an agent that waits in this process is leased a session's job in the transaction that makes or ends
+//! the session, so that nobody has to look for it.
 //!
 //! Always holds: it is a short cut and nothing depends on it. Jobs that wait in the queue go first, the ledger has the
 //! last word on who may be leased what, and a job whose agent has left goes back into the queue.
@@ -17,7 +17,7 @@ use crate::store::tokens::AgentIdentity;
 use crate::store::{Ledger, StoreError};
 use crate::wakeups::Wake;
 
-/// Claims of this process that wait for a beginning, the longest waiting first.
+/// Claims of this process that wait, the longest waiting first.
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct Dispatch(Arc<Mutex<Board>>);
 
@@ -29,9 +29,19 @@ struct Board {
     last: u64,
 }
 
+/// What a claim waits for. One that waits for both counts for ends: those must not wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Kind {
+    /// Sessions to end.
+    Ends,
+    /// Sessions to make.
+    Beginnings,
+}
+
 #[derive(Debug)]
 struct Waiting {
     number: u64,
+    kind: Kind,
     agent: AgentId,
     serves: Vec<TargetId>,
     except: Vec<TargetName>,
@@ -55,13 +65,16 @@ pub(in crate::store) struct Candidate {
 }
 
 impl Dispatch {
-    /// Who has waited longest for work on this target.
-    pub(in crate::store) fn candidate(&self, target: &TargetName) -> Option<Candidate> {
+    /// Who has waited longest for a session to make on the target of this name.
+    pub(in crate::store) fn to_make(&self, target: &TargetName) -> Option<Candidate> {
         let mut board = self.board();
         let id = *board.targets.get(target)?;
-        let fits = |waiting: &Waiting| waiting.serves.contains(&id) && !waiting.except.contains(target);
-        let place = board.waiting.iter().position(fits)?;
-        board.waiting.remove(place).map(|Waiting { agent, to, .. }| Candidate { agent, to })
+        board.take(Kind::Beginnings, (target, id))
+    }
+
+    /// Who has waited longest for a session to end on this target.
+    pub(in crate::store) fn to_end(&self, target: &TargetName, id: TargetId) -> Option<Candidate> {
+        self.board().take(Kind::Ends, (target, id))
     }
 
     /// How many claims wait.
@@ -82,6 +95,15 @@ impl Dispatch {
     }
 }
 
+impl Board {
+    fn take(&mut self, kind: Kind, (name, id): (&TargetName, TargetId)) -> Option<Candidate> {
+        let fits =
+            |waiting: &Waiting| waiting.kind == kind && waiting.serves.contains(&id) && !waiting.except.contains(name);
+        let place = self.waiting.iter().position(fits)?;
+        self.waiting.remove(place).map(|Waiting { agent, to, .. }| Candidate { agent, to })
+    }
+}
+
 impl Place {
     /// A place for a claim that found nothing.
     pub(super) fn take(ledger: &Ledger, agent: &AgentIdentity, ask: &ClaimJobs) -> Self {
@@ -89,8 +111,9 @@ impl Place {
         let mut board = ledger.dispatch().board();
         board.last += 1;
         let number = board.last;
+        let kind = if ask.revoke_slots > 0 { Kind::Ends } else { Kind::Beginnings };
         let (serves, except) = (agent.targets.clone(), ask.except_targets.clone());
-        board.waiting.push_back(Waiting { number, agent: agent.id, serves, except, to });
+        board.waiting.push_back(Waiting { number, kind, agent: agent.id, serves, except, to });
         drop(board);
         Self { number, from, ledger: ledger.clone() }
     }
@@ -133,13 +156,18 @@ fn return_to_queue(ledger: Ledger, job: LeasedJob) {
 
 const GIVE_BACK: &str = "-- jobs::give_back
     UPDATE jobs SET state = 'queued', run_at = now() WHERE id = $1 AND lease_token = $2 AND state = 'leased'
-    RETURNING target_id";
+    RETURNING target_id, kind";
 
 async fn give_back(ledger: &Ledger, leased: &LeasedJob) -> Result<(), StoreError> {
     let row = ledger.opt(GIVE_BACK, &[&leased.job.id().uuid(), &leased.lease_token]).await?;
     if let Some(row) = row {
-        let target = Reader::new(&row, "job").id("target_id", TargetId::from_uuid)?;
-        ledger.wakeups().wake(Wake::Beginnings(target));
+        let row = Reader::new(&row, "job");
+        let target = row.id("target_id", TargetId::from_uuid)?;
+        ledger.wakeups().wake(if row.get::<&str>("kind")? == "create" {
+            Wake::Beginnings(target)
+        } else {
+            Wake::Ends(target)
+        });
     }
     Ok(())
 }

@@ -99,7 +99,7 @@ impl Created {
 pub async fn create(ledger: &Ledger, new: &NewSession) -> Result<Created, CreateRefused> {
     let origin = Origin::actor(new.requester.name.as_str(), new.request);
     let mut tx = ledger.begin(Lane::Normal, origin).await?;
-    let candidate = ledger.dispatch().candidate(&new.target);
+    let candidate = ledger.dispatch().to_make(&new.target);
     let lease = Lease {
         job: tx.fresh(),
         agent: candidate.as_ref().map(|found| found.agent),

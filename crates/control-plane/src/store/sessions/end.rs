@@ -5,13 +5,19 @@
 
 use gk_shared::audit::AuditAction;
 use gk_shared::ids::{JobId, SessionId, TargetId};
+use gk_shared::names::TargetName;
 use gk_shared::reason::Reason;
 use gk_shared::session::{EndReason, Intent};
+use gk_shared::wire::job::{Job, LeasedJob, RevokeSessionJob};
 use gk_shared::wire::session::SessionFailure;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::record::{SessionRecord, Viewer};
+use crate::store::jobs::dispatch::{self, Candidate};
+use crate::store::jobs::{LEASE, lease_ms};
+use crate::store::random::lease_token;
 use crate::store::row::Reader;
 use crate::store::{AuditedTx, Event, Lane, Ledger, Origin, StoreError};
 use crate::wakeups::Wake;
@@ -49,7 +55,8 @@ pub async fn end(ledger: &Ledger, origin: Origin, wish: &EndRequest) -> Result<E
     if matches!(seen.facts.intent, Intent::Present) {
         let (by, note) = (origin.name().to_owned(), wish.note.as_ref().map(ToString::to_string));
         let why = Why { reason: EndReason::Revoked, by, error: None, note };
-        changed = end_all(ledger, &origin, &[wish.id], (&why, Guard::Always)).await? > 0;
+        let direct = Direct::of(ledger, &seen);
+        changed = end_now(ledger, &origin, &[wish.id], (&why, Guard::Always, direct)).await? > 0;
     }
     match super::find(ledger, wish.id, wish.viewer).await? {
         Some(session) if changed => Ok(EndOutcome::Ending(session)),
@@ -115,15 +122,26 @@ const WANT_ABSENT: &str = "-- sessions::want_absent
             cut_at = CASE WHEN generation = 1 THEN now() END,
             ended_at = CASE WHEN generation = 1 THEN now() END
         WHERE id IN (SELECT id FROM due) AND desired = 'present'
-        RETURNING id, tenant_id, target_id, correlation_id, ended_at
+        RETURNING id, tenant_id, target_id, correlation_id, ended_at, generation
+    ), lease AS (
+        SELECT x.agent_id, x.target_id FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
+        WHERE x.agent_id = $8 AND o.disabled_at IS NULL
     ), j AS (
-        INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id)
-        SELECT n.id, s.tenant_id, s.id, s.target_id, 'revoke', 0, s.correlation_id
+        INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id, state, run_at, attempt, agent_id,
+            lease_token, lease_generation)
+        SELECT n.id, s.tenant_id, s.id, s.target_id, 'revoke', 0, s.correlation_id,
+            CASE WHEN l.agent_id IS NULL THEN 'queued' ELSE 'leased' END,
+            CASE WHEN l.agent_id IS NULL THEN now() ELSE now() + make_interval(secs => $10) END,
+            (l.agent_id IS NOT NULL)::int, l.agent_id,
+            CASE WHEN l.agent_id IS NOT NULL THEN $9 END, CASE WHEN l.agent_id IS NOT NULL THEN s.generation END
         FROM (SELECT *, row_number() OVER () AS place FROM s WHERE ended_at IS NULL) s
         JOIN unnest($5::uuid[]) WITH ORDINALITY AS n (id, place) USING (place)
+        LEFT JOIN lease l ON l.target_id = s.target_id AND s.place = 1
         ON CONFLICT (session_id, kind) WHERE state IN ('queued', 'leased') DO NOTHING
+        RETURNING session_id, id, state
     )
-    SELECT id, target_id, correlation_id, ended_at IS NOT NULL AS over FROM s";
+    SELECT s.id, s.target_id, s.correlation_id, s.ended_at IS NOT NULL AS over, s.generation, j.id AS leased
+    FROM s LEFT JOIN j ON j.session_id = s.id AND j.state = 'leased'";
 
 /// Wants these sessions gone, in a transaction of its own; says how many changed. If the log cannot be written, they end
 /// all the same, and their events follow.
@@ -133,11 +151,26 @@ pub(in crate::store) async fn end_all(
     ids: &[SessionId],
     (why, guard): (&Why, Guard),
 ) -> Result<usize, StoreError> {
+    end_now(ledger, origin, ids, (why, guard, None)).await
+}
+
+/// The same; the job of the first is leased to the agent that waits for one.
+async fn end_now(
+    ledger: &Ledger,
+    origin: &Origin,
+    ids: &[SessionId],
+    (why, guard, direct): (&Why, Guard, Option<Direct>),
+) -> Result<usize, StoreError> {
     let mut tx = ledger.begin(Lane::Ending, origin.clone()).await?;
-    let (ended, events) = want_absent_if(&mut tx, ids, why, (guard, Log::Now)).await?;
+    let rows = want(&mut tx, ids, why, (guard, Log::Now, direct.as_ref())).await?;
+    let (ended, events) = told(&mut tx, &rows, why)?;
+    let leased = direct.and_then(|direct| direct.leased(&rows, why.reason).transpose()).transpose()?;
     let Some(recorded) = tx.record_all(events) else { return Ok(0) };
     match recorded.commit().await {
-        Ok(()) => Ok(ended),
+        Ok(()) => {
+            leased.into_iter().for_each(|(to, job)| dispatch::hand_over(ledger, to, job));
+            Ok(ended)
+        }
         Err(StoreError::AuditUnavailable(error)) => {
             tracing::error!(%error, sessions = ids.len(), "the audit log cannot be written; sessions end all the same");
             let mut tx = ledger.begin(Lane::Ending, origin.clone()).await?;
@@ -171,21 +204,69 @@ pub(in crate::store) async fn want_absent_if(
     why: &Why,
     (guard, log): (Guard, Log),
 ) -> Result<(usize, Vec<Event>), StoreError> {
+    let rows = want(tx, ids, why, (guard, log, None)).await?;
+    told(tx, &rows, why)
+}
+
+async fn want(
+    tx: &mut AuditedTx,
+    ids: &[SessionId],
+    why: &Why,
+    (guard, log, direct): (Guard, Log, Option<&Direct>),
+) -> Result<Vec<Row>, StoreError> {
     let ids: Vec<Uuid> = ids.iter().map(SessionId::uuid).collect();
     let jobs: Vec<Uuid> = ids.iter().map(|_| tx.fresh::<JobId>().uuid()).collect();
     let error = why.error.as_ref().map(|error| serde_json::json!(error));
     let (reason, guard, later) = (why.reason.as_str(), guard.as_str(), log == Log::Later);
-    let params: [&(dyn ToSql + Sync); 7] = [&ids, &reason, &why.by, &error, &jobs, &guard, &later];
-    let rows = tx.query(WANT_ABSENT, &params).await?;
+    let (agent, token) = (direct.map(|direct| direct.to.agent.uuid()), direct.map(|direct| direct.token.as_str()));
+    let lease = LEASE.as_secs_f64();
+    let params: [&(dyn ToSql + Sync); 10] =
+        [&ids, &reason, &why.by, &error, &jobs, &guard, &later, &agent, &token, &lease];
+    tx.query(WANT_ABSENT, &params).await
+}
+
+/// Who is to be woken once it is committed, and the events that tell of those that changed.
+fn told(tx: &mut AuditedTx, rows: &[Row], why: &Why) -> Result<(usize, Vec<Event>), StoreError> {
     let mut events = Vec::new();
-    for row in &rows {
+    for row in rows {
         let row = Reader::new(row, "session");
         let id = row.id("id", SessionId::from_uuid)?;
-        tx.wake(Wake::Ends(row.id("target_id", TargetId::from_uuid)?));
+        if row.get::<Option<Uuid>>("leased")?.is_none() {
+            tx.wake(Wake::Ends(row.id("target_id", TargetId::from_uuid)?));
+        }
         tx.wake(Wake::Session(id));
         events.extend(ending(id, row.get("over")?, row.get("correlation_id")?, (why, tx.origin())));
     }
     Ok((rows.len(), events))
+}
+
+/// An agent that waits for a session to end.
+struct Direct {
+    to: Candidate,
+    token: String,
+    target: TargetName,
+}
+
+impl Direct {
+    fn of(ledger: &Ledger, session: &SessionRecord) -> Option<Self> {
+        let to = ledger.dispatch().to_end(&session.target, session.target_id)?;
+        Some(Self { to, token: lease_token(ledger.randomness()), target: session.target.clone() })
+    }
+
+    /// The job, if it was leased to the agent: it may have been disabled meanwhile, or another job is under way.
+    fn leased(self, rows: &[Row], reason: EndReason) -> Result<Option<(Candidate, LeasedJob)>, StoreError> {
+        let Some(row) = rows.first().map(|row| Reader::new(row, "session")) else { return Ok(None) };
+        let Some(job) = row.get::<Option<Uuid>>("leased")? else { return Ok(None) };
+        let job = RevokeSessionJob {
+            id: JobId::from_uuid(job),
+            correlation_id: row.get("correlation_id")?,
+            session_id: row.id("id", SessionId::from_uuid)?,
+            target: self.target,
+            reason,
+        };
+        let (job, generation) = (Job::RevokeSession(job), row.get("generation")?);
+        Ok(Some((self.to, LeasedJob { job, lease_token: self.token, lease_ms: lease_ms(), generation, attempt: 1 })))
+    }
 }
 
 fn ending(id: SessionId, over: bool, correlation: &str, (why, origin): (&Why, &Origin)) -> Vec<Event> {
