@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 on_both_lines!(a_revoke_that_overtakes_its_mint_is_not_undone_by_it, a_stale_agent_that_wakes_up_changes_nothing,);
 
-/// Past the lease of 30 s, and some.
+/// Past the lease, and some.
 const PAST_LEASE: Duration = Duration::from_secs(60);
 
 fn wanted() -> Value {

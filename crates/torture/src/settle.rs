@@ -9,7 +9,7 @@ use gk_shared::ids::SessionId;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// A lease of 30 s, the backoff of an agent, and some.
+/// A lease, the backoff of an agent, and some.
 const PATIENCE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(100);
 /// Credentials that are tried, and searched for, when all is over: the newest.

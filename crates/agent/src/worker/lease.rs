@@ -8,8 +8,8 @@ use gk_shared::wire::job::RenewJob;
 use crate::api::PlaneClient;
 use crate::provider::Deadline;
 
-/// A lease is renewed this often while its job is being worked on.
-const EVERY: Duration = Duration::from_secs(10);
+/// A lease is renewed this often while its job is being worked on, and more often close to its end.
+const EVERY: Duration = Duration::from_millis(1500);
 
 /// What this agent holds of a job.
 #[derive(Debug, Clone)]
@@ -44,13 +44,15 @@ async fn keep(api: &PlaneClient, held: &Held, deadline: &Deadline) -> Lost {
     let renewal = RenewJob { lease_token: held.token.clone(), generation: held.generation };
     loop {
         tokio::time::sleep(EVERY.min(deadline.left() / 2)).await;
-        match api.renew(held.job, &renewal, &held.correlation).await {
-            Ok(renewed) => deadline.renew(Duration::from_millis(renewed.lease_ms)),
-            Err(error) if error.is_stale() => {
+        // An answer that does not come must not keep the job beyond its lease.
+        match tokio::time::timeout(deadline.left(), api.renew(held.job, &renewal, &held.correlation)).await {
+            Ok(Ok(renewed)) => deadline.renew(Duration::from_millis(renewed.lease_ms)),
+            Ok(Err(error)) if error.is_stale() => {
                 tracing::info!(job = %held.job, "the lease is lost; the job is dropped");
                 return Lost;
             }
-            Err(error) => tracing::debug!(job = %held.job, %error, "the lease could not be renewed yet"),
+            Ok(Err(error)) => tracing::debug!(job = %held.job, %error, "the lease could not be renewed yet"),
+            Err(_) => tracing::debug!(job = %held.job, "nobody answered while the lease held"),
         }
         if deadline.over() {
             tracing::info!(job = %held.job, "the lease is over; the job is dropped");

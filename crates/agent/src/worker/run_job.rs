@@ -1,7 +1,7 @@
 //! One job from its lease to its report.
 //!
 //! Always holds: the plaintext credential lives only between the mint and the seal, in this file; a report is repeated
-//! until it is taken, refused, or the lease is over; and a failure says what the control plane is to do next.
+//! until it is taken, refused, or half a minute is over; and a failure says what the control plane is to do next.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ use crate::target::Target;
 /// The target's books take this much of who asked.
 const MAX_SUBJECT: usize = 200;
 const REPORT_PAUSE: Duration = Duration::from_millis(250);
+/// How long a result is reported to a control plane that does not take it.
+const REPORTS: Duration = Duration::from_secs(30);
 
 /// Does one job and reports it.
 pub(super) async fn run(worker: Worker, claimed: Claimed) {
@@ -55,7 +57,7 @@ async fn run_leased(worker: Worker, leased: LeasedJob) {
     };
     worker.metrics.job(kind, word_of(&outcome), begun.elapsed());
     tracing::info!(kind, outcome = word_of(&outcome), ms = begun.elapsed().as_millis(), "job done");
-    report(&worker, &held, outcome, &deadline).await;
+    report(&worker, &held, outcome).await;
 }
 
 /// Does the job; `None` if it turned out to be an old one.
@@ -142,14 +144,16 @@ fn refused(code: ErrorCode, message: String, retryable: bool) -> JobOutcome {
     JobOutcome::Refused { error: SessionFailure { code: code.as_str().to_owned(), message, retryable } }
 }
 
-/// Reports until it is taken or the lease is over. A repeat is harmless.
-async fn report(worker: &Worker, held: &Held, outcome: JobOutcome, deadline: &Deadline) {
+/// Reports until it is taken or refused, past the end of the lease too: until somebody else holds the job its result is
+/// as good as before. A repeat is harmless.
+async fn report(worker: &Worker, held: &Held, outcome: JobOutcome) {
+    let begun = Instant::now();
     let result = CompleteJob { lease_token: held.token.clone(), generation: held.generation, outcome };
     loop {
         match worker.api.complete(held.job, &result, &held.correlation).await {
             Ok(_) => return,
             Err(error) if error.is_stale() => return tracing::info!(%error, "the result came too late"),
-            Err(error) if error.passes() && !deadline.over() => {
+            Err(error) if error.passes() && begun.elapsed() < REPORTS => {
                 tracing::debug!(%error, "the result could not be reported yet");
                 tokio::time::sleep(REPORT_PAUSE).await;
             }

@@ -143,6 +143,21 @@ async fn a_job_whose_lease_was_lost_is_dropped_without_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_is_reported_past_the_end_of_its_lease() {
+    const LOST: usize = 12;
+    let (pg, plane) = (target(Version::From16).await, Plane::start().await);
+    let _agent = Agent::start(&plane, vec![target_config(&pg)]);
+    // Its answers are lost for longer than the lease holds, a quarter of a second apart.
+    (plane.script().lease_ms, plane.script().lose_answers) = (1500, LOST);
+    plane.queue(&Session::new().create(600), 1);
+    eventually(SOON, "it is reported again and again", async || {
+        let repeats = plane.script().repeats;
+        if repeats == LOST { Ok(()) } else { Err(repeats) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mint_that_waited_past_its_lease_makes_nothing() {
     let (pg, plane) = (target(Version::From16).await, Plane::start().await);
     let _agent = Agent::start(&plane, vec![target_config(&pg)]);

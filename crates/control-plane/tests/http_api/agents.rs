@@ -69,6 +69,36 @@ async fn a_long_poll_brings_a_job_at_once_and_ends_empty_when_its_time_is_up() {
 }
 
 #[tokio::test]
+async fn what_an_agent_had_in_hand_when_it_died_goes_to_the_next_within_seconds() {
+    let (world, dead) = World::with_agent().await;
+    let dana = world.dana().await;
+    dana.create(json!({})).await.expect(201);
+    let held = dead.claim_one().await;
+    let (next, began) = (world.agent("agent-2").await, Instant::now());
+    let again = next.claim_one().await;
+    assert_eq!((again.job.id(), again.generation, again.attempt), (held.job.id(), held.generation + 1, 2));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    dead.report(&held, done(&held)).await.refused(409, "stale_lease");
+    next.report(&again, done(&again)).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_renewed_goes_to_nobody_else_and_its_late_result_is_taken() {
+    let (world, slow) = World::with_agent().await;
+    let dana = world.dana().await;
+    let created = dana.create(json!({})).await.expect(201);
+    let (held, next) = (slow.claim_one().await, world.agent("agent-2").await);
+    let renewal = json!({"leaseToken": held.lease_token, "generation": held.generation});
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(held.lease_ms + 2000) {
+        slow.0.post(&format!("/v1/agent/jobs/{}/renew", held.job.id()), renewal.clone()).await.expect(200);
+        assert!(next.claim(1500).await.is_empty(), "it is renewed");
+    }
+    slow.report(&held, done(&held)).await.expect(200);
+    assert_eq!(dana.get(&format!("/v1/sessions/{}", created.id())).await.expect(200).body["status"], "ready");
+}
+
+#[tokio::test]
 async fn a_result_is_taken_once_and_a_repeat_gets_the_same_answer() {
     let (world, agent) = World::with_agent().await;
     let dana = world.dana().await;

@@ -5,8 +5,8 @@ use gk_shared::ids::SessionId;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A lease of 30 s, and some: until then a worker may still make what was asked for before the restore.
-const LATE_WORKERS: Duration = Duration::from_secs(35);
+/// A lease of five seconds, and some: until then a worker may still make what was asked for before the restore.
+const LATE_WORKERS: Duration = Duration::from_secs(15);
 
 /// Who is let off.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ mod tests {
         assert!(!amnesty.covers(at(1), id(1)), "nothing was restored");
         amnesty.grant();
         assert!(amnesty.covers(at(2), id(1)));
-        assert!(amnesty.covers(at(30), id(2)));
+        assert!(amnesty.covers(at(12), id(2)));
         assert!(!amnesty.covers(at(60), id(3)));
         assert!(amnesty.covers(at(60), id(1)));
     }

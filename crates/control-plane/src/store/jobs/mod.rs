@@ -17,7 +17,8 @@ pub use renew::renew;
 
 use std::time::Duration;
 
-/// How long a lease holds.
-pub const LEASE: Duration = Duration::from_secs(30);
+/// How long a lease holds, unless it is renewed. What an agent had in hand when it died waits this long for the next one,
+/// so it is short; whoever works renews it in time, and whoever comes too late is refused by generation, not by time.
+pub const LEASE: Duration = Duration::from_secs(5);
 /// Sessions that may be in the making on one target at once, so that a dead target cannot fill every agent.
 pub const TARGET_CAP: i64 = 64;
