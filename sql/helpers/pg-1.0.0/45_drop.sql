@@ -173,10 +173,9 @@ BEGIN
 END
 $$;
 
--- 'dropped' | 'busy' | 'settling' | 'elsewhere': call gk.clean_here there | 'stuck': the detail says what and how to mend
-CREATE OR REPLACE FUNCTION gk.reap(p_session text) RETURNS TABLE (outcome text, detail text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
-#variable_conflict use_column
+-- The row of a session whose login is off, locked. Refuses what was never minted and what can still log in.
+CREATE OR REPLACE FUNCTION gk.ending_row(p_session text) RETURNS gk.fence
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_role name := gk.role_of(p_session);
   f      gk.fence;
@@ -186,7 +185,19 @@ BEGIN
     RAISE EXCEPTION '% is not a minted role', v_role USING ERRCODE = '42501', HINT = 'gk.disarm comes first.';
   ELSIF f.state IN ('minted', 'blocked') THEN
     RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
-  ELSIF f.state = 'closed' THEN
+  END IF;
+  RETURN f;
+END
+$$;
+
+-- 'dropped' | 'busy' | 'settling' | 'elsewhere': call gk.clean_here there | 'stuck': the detail says what and how to mend
+CREATE OR REPLACE FUNCTION gk.reap(p_session text) RETURNS TABLE (outcome text, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+#variable_conflict use_column
+DECLARE
+  f gk.fence := gk.ending_row(p_session);
+BEGIN
+  IF f.state = 'closed' THEN
     RETURN QUERY SELECT 'dropped'::text, ''::text;
   ELSE
     RETURN QUERY SELECT * FROM gk.reap_row(f);

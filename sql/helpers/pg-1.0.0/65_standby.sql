@@ -50,15 +50,8 @@ CREATE OR REPLACE FUNCTION gk.quiet(p_session text) RETURNS TABLE (outcome text,
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
-  v_role name := gk.role_of(p_session);
-  f      gk.fence;
+  f gk.fence := gk.ending_row(p_session);
 BEGIN
-  SELECT * INTO f FROM gk.fence x WHERE x.session = p_session FOR UPDATE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION '% is not a minted role', v_role USING ERRCODE = '42501', HINT = 'gk.disarm comes first.';
-  ELSIF f.state IN ('minted', 'blocked') THEN
-    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
-  END IF;
   RETURN QUERY SELECT coalesce(t.outcome, 'quiet'), coalesce(t.detail, '') FROM gk.too_early(f) t;
 END
 $$;

@@ -62,25 +62,11 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = 0"
   ELSIF f.state = 'minted' THEN",
         "IF f.state = 'minted' THEN"
     )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
-    "reap is for what was minted", [(
+    "reap and quiet are for what was minted", [(
         "IF NOT FOUND THEN
     RAISE EXCEPTION '% is not a minted role', v_role USING ERRCODE = '42501', HINT = 'gk.disarm comes first.';
-  ELSIF f.state IN ('minted', 'blocked') THEN
-    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
-  ELSIF f.state = 'closed'",
-        "IF f.state IN ('minted', 'blocked') THEN
-    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
-  ELSIF f.state = 'closed'"
-    )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
-    "quiet is for what was minted", [(
-        "IF NOT FOUND THEN
-    RAISE EXCEPTION '% is not a minted role', v_role USING ERRCODE = '42501', HINT = 'gk.disarm comes first.';
-  ELSIF f.state IN ('minted', 'blocked') THEN
-    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
-  END IF;",
-        "IF f.state IN ('minted', 'blocked') THEN
-    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
-  END IF;"
+  ELSIF f.state IN ('minted', 'blocked') THEN",
+        "IF f.state IN ('minted', 'blocked') THEN"
     )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
     "extend is for what was minted", [(
         "IF NOT FOUND THEN
@@ -94,21 +80,9 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = 0"
         "ELSIF false THEN
     RAISE EXCEPTION 'session % is not disarmed'"
     )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
-    "reap comes after disarm", [(
-        "ELSIF f.state IN ('minted', 'blocked') THEN
-    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
-  ELSIF f.state = 'closed'",
-        "ELSIF false THEN
-    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
-  ELSIF f.state = 'closed'"
-    )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
-    "quiet comes after disarm", [(
-        "ELSIF f.state IN ('minted', 'blocked') THEN
-    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
-  END IF;",
-        "ELSIF false THEN
-    RAISE EXCEPTION 'session % is not disarmed', p_session USING ERRCODE = '55000', HINT = 'gk.disarm comes first.';
-  END IF;"
+    "reap and quiet come after disarm", [(
+        "ELSIF f.state IN ('minted', 'blocked') THEN",
+        "ELSIF false THEN"
     )], crate::attack::the_agents_login_can_do_nothing_but_call_the_helpers;
     "% is not a disarmed minted role", [(
         "IF NOT gk.is_marked(v_oid, true)
