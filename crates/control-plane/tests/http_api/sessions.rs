@@ -261,3 +261,27 @@ async fn without_an_agent_or_a_registered_pack_the_refusal_says_so() {
     svc.create(json!({"role": "unregistered"})).await.refused(422, "pack_refused");
     dana.create(json!({})).await.expect(201);
 }
+
+#[tokio::test]
+async fn who_waits_for_a_session_while_the_control_plane_stops_is_told_how_it_is_now() {
+    let (world, _agent) = World::with_agent().await;
+    let dana = world.dana().await;
+    let id = dana.create(json!({})).await.expect(201).id();
+    let (ledger, watch) = (world.pg.superuser("ledger").await, world.pg.superuser("ledger").await);
+    ledger.batch_execute("BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let waiting = tokio::spawn(Answer::of(dana.request("GET", &format!("/v1/sessions/{id}?wait=30s"))));
+    let looks =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '-- sessions::find%'";
+    gk_testkit::eventually(Duration::from_secs(15), "the request is under way", async || {
+        let looks: i64 = watch.query_one(looks, &[]).await.unwrap().get(0);
+        if looks == 1 { Ok(()) } else { Err(looks) }
+    })
+    .await;
+    let begun = Instant::now();
+    // Told to stop first, and let look at the session after that.
+    let (_pg, unlocked) = tokio::join!(world.stop(), ledger.batch_execute("ROLLBACK"));
+    unlocked.unwrap();
+    let told = waiting.await.unwrap().expect(200);
+    assert_eq!((told.id(), &told.body["status"]), (id, &json!("provisioning")), "it exists, and is not ready");
+    assert!(begun.elapsed() < Duration::from_secs(20), "it does not wait for its own time: {:?}", begun.elapsed());
+}
