@@ -9,14 +9,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const MEGABYTE: u64 = 1024 * 1024;
+pub(crate) const MEGABYTE: u64 = 1024 * 1024;
 const BALLAST: &str = "ballast";
 
 /// Runs a program of the system that is quick and must not fail.
 ///
 /// # Panics
 /// It fails.
-fn must(program: &str, args: &[&str]) {
+pub(crate) fn must(program: &str, args: &[&str]) {
     let done = Command::new(program).args(args).output();
     let done = done.unwrap_or_else(|error| panic!("{program}: {error}"));
     assert!(done.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&done.stderr));
@@ -110,16 +110,16 @@ fn pour(file: &mut fs::File, piece: &[u8]) -> u64 {
     written
 }
 
-fn beside(server: &TestPg, name: &str) -> PathBuf {
+pub(crate) fn beside(server: &TestPg, name: &str) -> PathBuf {
     server.data_dir().with_file_name(name)
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     must("cp", &["-a", "-T", &from.to_string_lossy(), &to.to_string_lossy()]);
 }
 
 /// What the files in a directory take up.
-fn size(dir: &Path) -> u64 {
+pub(crate) fn size(dir: &Path) -> u64 {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
         Ok(meta) if meta.is_dir() => size(&entry.path()),

@@ -92,6 +92,8 @@ pub struct TargetSight {
     pub steady: Timestamp,
     /// Roles of our pattern by session.
     pub roles: BTreeMap<SessionId, RoleSight>,
+    /// Roles that wait in stock for a session, and whether they may log in.
+    pub spares: BTreeMap<String, bool>,
     /// The target's own books.
     pub fence: BTreeMap<SessionId, FenceSight>,
     /// Connections by the oid of their role.

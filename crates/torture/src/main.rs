@@ -6,7 +6,7 @@ use clap::Parser;
 use gk_e2e::Version;
 use gk_torture::run::{Outcome, Plan, run};
 use gk_torture::stage::Dose;
-use gk_torture::{modes, report};
+use gk_torture::{modes, need, report};
 use rand::RngExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +45,9 @@ struct Args {
     /// How much wider than promised the judge's bounds are
     #[arg(long, default_value_t = 1)]
     patience: u32,
+    /// Where gk-agent and gk-control-plane of an earlier version lie, for the rollout [default: `earlier` beside these programs]
+    #[arg(long)]
+    earlier: Option<PathBuf>,
     /// Write the page here
     #[arg(long)]
     markdown: Option<PathBuf>,
@@ -64,6 +67,7 @@ impl Args {
             clients: self.clients,
             version: if self.before_16 { Version::Before16 } else { Version::From16 },
             patience: self.patience,
+            earlier: self.earlier.clone().unwrap_or_else(need::earlier),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn markdown(outcome: &Outcome, machine: &str) -> String {
     let mut page = head(outcome, machine);
+    page.push_str(&how_many(outcome));
     page.push_str(&fault_table(outcome));
     page.push_str(&wanted());
     page.push_str(&invariant_table(outcome));
@@ -39,6 +40,18 @@ fn head(outcome: &Outcome, machine: &str) -> String {
         seen.cut,
         seen.revoked,
         seen.looks,
+    )
+}
+
+/// How many faults there are, and what became of them.
+fn how_many(outcome: &Outcome) -> String {
+    let hit = |number: &str| outcome.rounds.iter().any(|round| round.fault == number && round.hits > 0);
+    let was_hit = faults::all().iter().filter(|fault| hit(fault.number)).count();
+    let impossible: Vec<&str> = outcome.not_possible.keys().map(String::as_str).collect();
+    let not_here = if impossible.is_empty() { "none".to_owned() } else { impossible.join(", ") };
+    format!(
+        "\nOf {} faults {was_hit} hit at least once; not possible on that machine: {not_here}.\n",
+        faults::all().len()
     )
 }
 
@@ -106,11 +119,20 @@ mod tests {
             fault: "F2".to_owned(),
             hits: 12,
             proof: "12 kills".to_owned(),
+            seconds: 9,
             recovery_ms: Some(ms),
             failure: None,
         };
         let seen = Counted { sessions: 9, let_in: 5, refused: 4, cut: 3, revoked: 2, looks: 100 };
-        Outcome { seed: 7, seconds: 30, rounds: vec![round(1500), round(900)], seen, ..Outcome::default() }
+        let not_possible = [("F38".to_owned(), "it needs a version".to_owned())].into();
+        Outcome {
+            seed: 7,
+            seconds: 30,
+            rounds: vec![round(1500), round(900)],
+            not_possible,
+            seen,
+            ..Outcome::default()
+        }
     }
 
     #[test]
@@ -118,6 +140,8 @@ mod tests {
         let page = markdown(&outcome(), "2 cores.");
         assert!(page.contains("no violation in 30 s, 2 rounds, seed 7"), "{page}");
         assert!(page.contains("| 2 | 24 | 0 | 1.5 s | 1.5 s |"), "{page}");
+        assert!(page.contains("Of 40 faults 1 hit at least once; not possible on that machine: F38."), "{page}");
+        assert!(page.contains("| F38 |") && page.contains("| 0 | it needs a version | | | |"), "{page}");
         assert!(page.contains("| I12 |") && !page.contains("What failed"), "{page}");
     }
 
@@ -126,6 +150,8 @@ mod tests {
         let mut wrong = outcome();
         wrong.violations.push(Violation { invariant: Invariant::I3, what: "two".to_owned(), during: "F2".to_owned() });
         wrong.rounds[0].hits = 0;
+        assert!(!wrong.failures().join("\n").contains("never hit"), "it hit another time");
+        wrong.rounds[1].hits = 0;
         wrong.seen.cut = 0;
         let failures = wrong.failures().join("\n");
         assert!(failures.contains("I3 during F2: two") && failures.contains("F2 was never hit"), "{failures}");

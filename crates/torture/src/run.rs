@@ -2,6 +2,7 @@
 
 use crate::faults::{self, Fault, Hits};
 use crate::judge::{Bounds, Invariant, Violation};
+use crate::schedule::{Schedule, Turn};
 use crate::settle;
 use crate::stage::{Dose, Kind, Stage, StageOptions};
 use crate::tally::Counted;
@@ -11,6 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What is to be run.
@@ -24,7 +26,7 @@ pub struct Plan {
     pub only: Vec<String>,
     /// The cheap ones alone.
     pub cheap: bool,
-    /// How much of each.
+    /// How much of each, once every fault was injected.
     pub dose: Dose,
     /// Clients at work.
     pub clients: u32,
@@ -32,6 +34,8 @@ pub struct Plan {
     pub version: Version,
     /// How much wider than promised the judge's bounds are, for a machine with other work.
     pub patience: u32,
+    /// Where the programs of an earlier version lie.
+    pub earlier: PathBuf,
 }
 
 /// One injection.
@@ -43,6 +47,8 @@ pub struct Round {
     pub hits: u64,
     /// What that counts.
     pub proof: String,
+    /// Seconds that all of it took, with recovery and every look.
+    pub seconds: u64,
     /// Milliseconds from its end until all was as it should be.
     pub recovery_ms: Option<u64>,
     /// Why there is none.
@@ -77,7 +83,8 @@ impl Outcome {
         let mut all: Vec<String> =
             self.violations.iter().map(|it| format!("{} during {}: {}", it.invariant, it.during, it.what)).collect();
         all.extend(self.broken.iter().cloned());
-        let missed = self.rounds.iter().filter(|round| round.hits == 0);
+        let was_hit = |fault: &str| self.rounds.iter().any(|round| round.fault == fault && round.hits > 0);
+        let missed = self.rounds.iter().filter(|round| !was_hit(&round.fault));
         all.extend(missed.map(|round| format!("{} was never hit: {}", round.fault, round.proof)));
         all.extend(self.seen.missing().into_iter().map(str::to_owned));
         all
@@ -101,6 +108,7 @@ pub async fn run(plan: &Plan, say: Say<'_>) -> Outcome {
     let mut outcome = Outcome { seed: plan.seed, ..Outcome::default() };
     let mut random = StdRng::seed_from_u64(plan.seed);
     let chosen = chosen(plan, &mut outcome);
+    tell_the_plan(&chosen, &outcome, say);
     let total = u32::try_from(chosen.values().map(Vec::len).sum::<usize>()).unwrap_or(1).max(1);
     for (kind, faults) in chosen {
         let share = plan.time * u32::try_from(faults.len()).unwrap_or(1) / total;
@@ -111,6 +119,16 @@ pub async fn run(plan: &Plan, say: Say<'_>) -> Outcome {
     outcome
 }
 
+/// What will be done, how long once of each takes, and what cannot be done here.
+fn tell_the_plan(chosen: &BTreeMap<Kind, Vec<Fault>>, outcome: &Outcome, say: Say<'_>) {
+    let faults = || chosen.values().flatten();
+    let seconds: u32 = faults().map(|fault| u32::from(fault.seconds)).sum();
+    say(&format!("{} faults, about {} min for each of them once", faults().count(), seconds.div_ceil(60)));
+    for (number, why) in &outcome.not_possible {
+        say(&format!("{number:4} not possible here: {why}"));
+    }
+}
+
 /// The faults of the plan by their stage; what is not possible here is noted.
 fn chosen(plan: &Plan, outcome: &mut Outcome) -> BTreeMap<Kind, Vec<Fault>> {
     let mut by_kind: BTreeMap<Kind, Vec<Fault>> = BTreeMap::new();
@@ -118,8 +136,8 @@ fn chosen(plan: &Plan, outcome: &mut Outcome) -> BTreeMap<Kind, Vec<Fault>> {
         (plan.only.is_empty() || plan.only.iter().any(|number| number == fault.number)) && (!plan.cheap || fault.cheap)
     };
     for fault in faults::all().iter().filter(wanted) {
-        match fault.needs.iter().find_map(|need| need.missing()) {
-            Some(why) => drop(outcome.not_possible.insert(fault.number.to_owned(), why.to_owned())),
+        match fault.needs.iter().find_map(|need| need.missing(&plan.earlier)) {
+            Some(why) => drop(outcome.not_possible.insert(fault.number.to_owned(), why)),
             None => by_kind.entry(fault.kind).or_default().push(*fault),
         }
     }
@@ -143,24 +161,24 @@ impl Act<'_> {
             seed: random.random(),
             bounds: Bounds::promised().times(self.plan.patience),
             dose: self.plan.dose,
+            earlier: self.plan.earlier.clone(),
         }
+    }
+
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
     }
 
     async fn play(&self, faults: &[Fault], random: &mut StdRng, outcome: &mut Outcome, say: Say<'_>) {
         let options = self.options(random);
         let Some(mut stage) = caught(Stage::set(options), "setting the stage", outcome).await else { return };
-        let mut first = true;
-        while first || Instant::now() < self.until {
-            for fault in faults {
-                if !first && Instant::now() >= self.until {
-                    break;
-                }
-                stage.begin_work();
-                let round = round(&mut stage, fault, random, outcome).await;
-                say(&line(&round, &stage));
-                outcome.rounds.push(round);
-            }
-            first = false;
+        let mut schedule = Schedule::of(faults, random);
+        while let Some(turn) = schedule.next(self.left(), self.plan.dose, random) {
+            stage.begin_work();
+            let round = round(&mut stage, &turn, random, outcome).await;
+            say(&line(&round, &stage));
+            schedule.had(&turn, round.hits);
+            outcome.rounds.push(round);
         }
         let rest = caught(end(&mut stage), "coming to rest", outcome).await;
         say(&format!("stage {:?}: at rest {rest:?}", self.kind));
@@ -168,7 +186,9 @@ impl Act<'_> {
     }
 }
 
-async fn round(stage: &mut Stage, fault: &Fault, random: &mut StdRng, outcome: &mut Outcome) -> Round {
+async fn round(stage: &mut Stage, turn: &Turn, random: &mut StdRng, outcome: &mut Outcome) -> Round {
+    let (begun, fault) = (Instant::now(), &turn.fault);
+    stage.options.dose = turn.dose;
     stage.bench.court.during(fault.number);
     let injected = caught((fault.run)(stage, random), fault.number, outcome).await;
     let hits = injected.unwrap_or_else(|| Hits { count: 0, proof: "the injection broke".to_owned() });
@@ -179,6 +199,7 @@ async fn round(stage: &mut Stage, fault: &Fault, random: &mut StdRng, outcome: &
         fault: fault.number.to_owned(),
         hits: hits.count,
         proof: hits.proof,
+        seconds: begun.elapsed().as_secs(),
         recovery_ms: took.as_ref().and_then(|took| took.as_ref().ok()).map(|took| millis(*took)),
         failure: took.and_then(Result::err),
     }
@@ -211,7 +232,8 @@ pub(crate) async fn caught<T>(work: impl Future<Output = T>, what: &str, outcome
 fn line(round: &Round, stage: &Stage) -> String {
     let recovery = round.recovery_ms.map_or_else(|| format!("{:?}", round.failure), |ms| format!("{ms} ms"));
     let wrong = stage.bench.court.violations().len();
-    format!("{:4} {}; recovered: {recovery}; {wrong} violations so far", round.fault, round.proof)
+    let Round { fault, proof, seconds, .. } = round;
+    format!("{fault:4} {proof}; recovered: {recovery}; {seconds} s; {wrong} violations so far")
 }
 
 pub(crate) fn millis(time: Duration) -> u64 {

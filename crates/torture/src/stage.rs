@@ -54,6 +54,8 @@ pub struct StageOptions {
     pub bounds: Bounds,
     /// How much of each fault.
     pub dose: Dose,
+    /// Where the programs of an earlier version lie.
+    pub earlier: std::path::PathBuf,
 }
 
 /// How much of a fault.

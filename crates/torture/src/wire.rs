@@ -7,6 +7,7 @@
 mod pump;
 
 use pump::{Link, carry};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub enum Weather {
     Slow(Duration),
     /// One byte at a time, with this pause after each.
     Trickle(Duration),
+    /// All connections share so many bytes a second, each way.
+    Narrow(u32),
     /// Nobody can connect, and who was connected is cut off.
     Refused,
     /// Every new connection is given these bytes, whatever it asks, and nothing arrives: a liar in the middle.
@@ -44,8 +47,10 @@ pub enum Weather {
 pub struct Counted {
     /// Pieces that had to wait.
     pub held: AtomicU64,
-    /// Pieces that were slowed down or trickled.
+    /// Pieces that were slowed down, squeezed or trickled.
     pub slowed: AtomicU64,
+    /// Connections that were let through.
+    pub carried: AtomicU64,
     /// Connections that were refused.
     pub refused: AtomicU64,
     /// Connections that were reset.
@@ -57,7 +62,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// All of it together.
+    /// All that was done to the traffic.
     #[must_use]
     pub fn sum(&self) -> u64 {
         let all = [&self.held, &self.slowed, &self.refused, &self.reset, &self.half_closed, &self.lost];
@@ -90,14 +95,22 @@ impl Wire {
     /// # Panics
     /// No port is free.
     pub async fn to(port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        Self::from(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), port).await
+    }
+
+    /// Forwards from this address to this port of this machine.
+    ///
+    /// # Panics
+    /// The address is taken, or none of this machine.
+    pub async fn from(address: SocketAddr, port: u16) -> Self {
+        let listener = TcpListener::bind(address).await.expect("the address is free");
         let own = listener.local_addr().expect("a listener has an address").port();
         let (orders, watched) = watch::channel(Orders::default());
         let counted = Arc::new(Counted::default());
-        let counts = Arc::clone(&counted);
+        let (counts, lanes) = (Arc::clone(&counted), Arc::default());
         let accepts = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let link = Link { orders: watched.clone(), counted: Arc::clone(&counts) };
+                let link = Link::new(watched.clone(), &counts, &lanes);
                 tokio::spawn(carry(client, port, link));
             }
         });
@@ -238,6 +251,22 @@ mod tests {
         assert_eq!(said(&mut client, "0123456789", SOON).await.as_deref(), Some("0123456789"));
         assert!(begun.elapsed() >= Duration::from_millis(50));
         assert!(wire.counted().slowed.load(Ordering::Relaxed) > 0);
+    }
+
+    #[tokio::test]
+    async fn a_narrow_wire_is_shared_by_its_connections() {
+        let wire = echo().await;
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            all.push(TcpStream::connect(("127.0.0.1", wire.port())).await.unwrap());
+        }
+        let _spell = wire.weather(Weather::Narrow(1000));
+        let begun = Instant::now();
+        for one in &mut all {
+            assert!(said(one, &"x".repeat(100), SOON).await.is_some());
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
+        assert_eq!(wire.counted().carried.load(Ordering::Relaxed), 3);
     }
 
     #[tokio::test]

@@ -1,9 +1,9 @@
 //! A short run of the cheap faults, so that every change is tortured a little. `GK_TORTURE_SEED` runs a seed again.
 
 use gk_e2e::Version;
-use gk_torture::modes;
 use gk_torture::run::{Plan, run};
 use gk_torture::stage::Dose;
+use gk_torture::{modes, need};
 use rand::RngExt as _;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ fn plan() -> Plan {
         version: Version::From16,
         // Three times what is promised: the machine has other work.
         patience: 3,
+        earlier: need::earlier(),
     };
     println!("GK_TORTURE_SEED={}", plan.seed);
     plan

@@ -4,6 +4,7 @@ use crate::deps;
 use crate::process::{program, run};
 use crate::step::{Failure, Outcome, Steps};
 use crate::workspace::Workspace;
+use std::path::PathBuf;
 
 /// From here on doses are long: past every lease and time-out.
 const LONG_FROM_MINUTES: u64 = 15;
@@ -20,6 +21,9 @@ pub(crate) struct TortureArgs {
     /// These faults alone, such as F2,F16
     #[arg(long)]
     only: Option<String>,
+    /// Where gk-agent and gk-control-plane of an earlier version lie, for F38 [default: earlier/ beside the built programs]
+    #[arg(long)]
+    earlier: Option<PathBuf>,
     /// Write docs/reliability/torture.md and the JSON beside it
     #[arg(long)]
     write: bool,
@@ -46,6 +50,9 @@ impl TortureArgs {
             }
             if let Some(only) = &self.only {
                 torture.arg("--only").arg(only);
+            }
+            if let Some(earlier) = &self.earlier {
+                torture.arg("--earlier").arg(earlier);
             }
             if self.minutes >= LONG_FROM_MINUTES {
                 torture.arg("--long");

@@ -39,7 +39,7 @@ const LEFT: &str = "-- backlog::left\nSELECT count(*) FROM sessions s JOIN idemp
 
 /// F39. They are written into the ledger while the control plane is down, each with a whole past, and all of them must end.
 pub(super) async fn at_boot(stage: &mut Stage, random: &mut StdRng) -> Hits {
-    let count: u32 = stage.options.dose.pick(1_000, 20_000);
+    let count: u32 = stage.options.dose.pick(1_000, 5_000);
     let out = stage.out(&[Part::Plane]);
     stage.stack.plane.process.kill9();
     let database = stage.stack.plane.database();

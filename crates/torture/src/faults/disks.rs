@@ -1,10 +1,11 @@
-//! F20, F21: disks that are full.
+//! F20, F21, F23: disks that are full, and one that takes nothing more.
 
 use super::Hits;
 use super::held::Held;
 use crate::disk::SmallDisk;
 use crate::part::Part;
 use crate::stage::Stage;
+use crate::volume::Volume;
 use crate::workload::Wish;
 use gk_e2e::TestPg;
 use rand::rngs::StdRng;
@@ -75,6 +76,32 @@ pub(super) async fn revive(server: &mut TestPg) {
         server.kill9();
         server.start_again().await;
     }
+}
+
+/// F23. The ledger's disk breaks and is mounted for reading alone, while its server has every file open. Nobody who holds a
+/// session keeps it for longer by that: its end comes by the target's clock.
+pub(super) async fn read_only(stage: &mut Stage, _: &mut StdRng) -> Hits {
+    let _out = stage.out(&[Part::Ledger, Part::Plane]);
+    let mut volume = Volume::under(&mut stage.stack.plane.ledger, SPARE).await;
+    stage.supervise();
+    stage.stack.plane.answers().await;
+    let held = Held::take(stage, 10).await;
+    volume.breaks();
+    let (begun, time) = (Instant::now(), Duration::from_secs(stage.options.dose.pick(6, 20)));
+    let mut looks = 0;
+    while begun.elapsed() < time {
+        looks += u64::from(volume.is_read_only());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let cut = match &held {
+        Some(held) => held.is_cut_within(CUT).await,
+        None => false,
+    };
+    volume.is_mended(&mut stage.stack.plane.ledger).await;
+    volume.leave(&mut stage.stack.plane.ledger).await;
+    stage.supervise();
+    let hits = Hits::of(looks, "looks at a ledger's disk that the kernel has for reading alone");
+    hits.and(&Hits::of(u64::from(cut), "connection cut meanwhile"))
 }
 
 /// F21. The log cannot be written: no session is given, and a revoke cuts as quickly as ever.

@@ -13,12 +13,14 @@ use tokio::net::TcpStream;
 
 const WAYS: [Part; 4] = [Part::AgentToTarget, Part::AgentToPlane, Part::ClientToPlane, Part::PlaneToLedger];
 const POLL: Duration = Duration::from_millis(50);
+/// 64 kbit/s.
+const BYTES_A_SECOND: u32 = 8_000;
 /// A control plane has this many files and no more.
 const FILES: u64 = 64;
 /// Less than any of the programs needs after its first moment.
 const BYTES: u64 = 256 * 1024;
 
-/// F12. First every fifth packet is lost, then each way is slow and one in twenty is.
+/// F12. First every fifth packet is lost, then one in twenty, and each way carries 64 kbit/s.
 pub(super) async fn loss(stage: &mut Stage, _: &mut StdRng) -> Hits {
     let seconds = Duration::from_secs(stage.options.dose.pick(5, 20));
     let wires = &stage.wires;
@@ -35,12 +37,12 @@ pub(super) async fn loss(stage: &mut Stage, _: &mut StdRng) -> Hits {
     tokio::time::sleep(seconds).await;
     let first = heavy.lost();
     drop(heavy);
-    let slow = Weather::Slow(Duration::from_millis(100));
+    let slow = Weather::Narrow(BYTES_A_SECOND);
     let all = [&wires.agent_target, &wires.agent_plane, &wires.client_plane, &wires.plane_ledger];
     let _spells = all.map(|wire| wire.weather(slow.clone()));
     let light = Loss::of(5, &ports);
     tokio::time::sleep(seconds).await;
-    Hits::of(first, "packets of every fifth lost").and(&Hits::of(light.lost(), "of one in twenty, on slow ways"))
+    Hits::of(first, "packets of every fifth lost").and(&Hits::of(light.lost(), "of one in twenty, on narrow ways"))
 }
 
 /// F24. A control plane whose files are used up by idle connections, an agent that cannot open one more; then each is killed

@@ -3,9 +3,11 @@
 //! Always holds: a fault undoes itself before it returns, also when it fails half way (guards), so that recovery needs no
 //! hand; it says how often it hit, and zero is a failed run. The numbers are those of the fault matrix.
 
+mod addresses;
 mod agents;
 mod backends;
 mod backlog;
+mod certificates;
 mod disks;
 mod held;
 mod jobs;
@@ -70,6 +72,8 @@ pub struct Fault {
     pub kind: Kind,
     /// Whether it is short and needs nothing, so that every CI run has it.
     pub cheap: bool,
+    /// How long one round of a short dose takes on two cores, with recovery and all looks.
+    pub seconds: u16,
     /// What it does.
     pub run: Run,
 }

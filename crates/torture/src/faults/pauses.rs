@@ -13,8 +13,8 @@ pub(super) async fn agent(stage: &mut Stage, random: &mut StdRng) -> Hits {
     stage.add_another_agent().await;
     tokio::time::sleep(Duration::from_millis(random.random_range(0..500))).await;
     stage.stack.agent().pause();
-    // Past the lease of 30 s in a long run.
-    let pause = Duration::from_secs(stage.options.dose.pick(3, 40));
+    // Past its leases, and far past them.
+    let pause = Duration::from_secs(stage.options.dose.pick(8, 40));
     tokio::time::sleep(pause).await;
     let stood_still = is_stopped(stage.stack.agent().pid());
     stage.stack.agent().resume();

@@ -1,4 +1,4 @@
-//! F1, F22, F23: what a tracer does to system calls: kills at each of them, disks that fail or take nothing more.
+//! F1, F22: what a tracer does to system calls: kills at each of them, and a disk that keeps nothing.
 
 use super::Hits;
 use super::disks::revive;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// What has an effect outside of the process: after each of these the world may be another.
 const EFFECTS: &str = "sendto,sendmsg,write,writev,fsync,fdatasync,connect,openat,rename";
 /// A program that never makes so many calls of a kind lives on.
-const LIVES: Duration = Duration::from_secs(8);
+const LIVES: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
 type Pick = fn(&mut Stage) -> &mut Daemon;
@@ -24,7 +24,7 @@ pub(super) async fn kill_at_each(stage: &mut Stage, _: &mut StdRng) -> Hits {
     let mut hits = Hits { count: u64::MAX, proof: "at the n-th call".to_owned() };
     for (program, part) in PROGRAMS {
         let mut killed = 0;
-        for n in 1..=stage.options.dose.pick(5, 40) {
+        for n in 1..=stage.options.dose.pick(4, 15) {
             let _out = stage.out(&[part]);
             killed += u64::from(killed_at(program(stage), n).await);
             program(stage).start();
@@ -50,24 +50,15 @@ async fn killed_at(program: &mut Daemon, n: u32) -> bool {
 
 /// F22. The ledger's disk does not take what it is told to keep: the server must give up and recover, not try again.
 pub(super) async fn fsync_fails(stage: &mut Stage, _: &mut StdRng) -> Hits {
-    ledgers_calls(stage, "fsync,fdatasync", "error=EIO", "calls to keep data failed with EIO").await
-}
-
-/// F23. The ledger's disk takes nothing at all, as one does that was mounted anew for reading.
-pub(super) async fn read_only(stage: &mut Stage, _: &mut StdRng) -> Hits {
-    let calls = "pwrite64,pwritev,fallocate,ftruncate,rename,unlink";
-    ledgers_calls(stage, calls, "error=EROFS", "calls to change files failed with EROFS").await
-}
-
-async fn ledgers_calls(stage: &mut Stage, calls: &'static str, what: &'static str, proof: &str) -> Hits {
     let _out = stage.out(&[Part::Ledger]);
     let server = stage.stack.plane.ledger.pid().expect("no fault leaves it stopped");
     let seconds = stage.options.dose.pick(5, 15);
-    let tracer = Tracer::attach(&family(server), Injection { calls, what, when: When::Always }).await;
+    let injection = Injection { calls: "fsync,fdatasync", what: "error=EIO", when: When::Always };
+    let tracer = Tracer::attach(&family(server), injection).await;
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     let injected = tracer.injected();
     drop(tracer);
     revive(&mut stage.stack.plane.ledger).await;
     stage.supervise();
-    Hits::of(injected, proof)
+    Hits::of(injected, "calls to keep data failed with EIO")
 }

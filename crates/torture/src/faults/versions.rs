@@ -1,7 +1,6 @@
 //! F38: two versions side by side, as while a new one is rolled out.
 
 use super::Hits;
-use crate::need::earlier;
 use crate::part::Part;
 use crate::stage::Stage;
 use gk_e2e::program;
@@ -10,16 +9,18 @@ use std::time::Duration;
 
 const AGENT: &str = "gk-agent";
 const PLANE: &str = "gk-control-plane";
+const CONFIG: &str = "agent-a.toml";
 
 /// F38. The agent of the earlier version works with the control plane of this one, and the other way round; each is stopped in
 /// order, as a rollout does. A control plane that finds a newer ledger says so and ends, which is right.
 pub(super) async fn rolled_out(stage: &mut Stage, _: &mut StdRng) -> Hits {
     let work = Duration::from_secs(stage.options.dose.pick(4, 15));
-    swap_agent(stage, &earlier().join(AGENT)).await;
+    let (earlier, settings) = (stage.options.earlier.clone(), stage.stack.room.read(CONFIG));
+    swap_agent(stage, &earlier.join(AGENT), &known_to_all(&settings)).await;
     tokio::time::sleep(work).await;
     let agent = u64::from(stage.stack.agent().runs());
-    swap_agent(stage, &program(AGENT)).await;
-    let gate = swap_plane(stage, &earlier().join(PLANE)).await;
+    swap_agent(stage, &program(AGENT), &settings).await;
+    let gate = swap_plane(stage, &earlier.join(PLANE)).await;
     tokio::time::sleep(work).await;
     let plane = u64::from(stage.stack.plane.process.runs());
     swap_plane(stage, &program(PLANE)).await;
@@ -38,9 +39,19 @@ enum Gate {
     Refused,
 }
 
-async fn swap_agent(stage: &mut Stage, program: &std::path::Path) {
+/// Settings come after the programs that know them: these are newer than some.
+fn known_to_all(settings: &str) -> String {
+    let known = settings.lines().filter(|line| !line.starts_with("standbys = "));
+    known.map(|line| format!("{line}\n")).collect()
+}
+
+async fn swap_agent(stage: &mut Stage, program: &std::path::Path, settings: &str) {
     let _out = stage.out(&[Part::Agent]);
-    stage.stack.agent().stop().await;
+    // An earlier one may have refused to run, which the count of hits tells.
+    if stage.stack.agent().runs() {
+        stage.stack.agent().stop().await;
+    }
+    stage.stack.room.write(CONFIG, settings);
     stage.stack.agent().replace_program(program);
     stage.stack.agent().start();
 }

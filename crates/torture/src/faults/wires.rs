@@ -38,7 +38,7 @@ async fn spell(stage: &Stage, (wire, part): (Pick, Part), weather: Weather, seco
 fn counter(weather: &Weather) -> fn(&Counted) -> &AtomicU64 {
     match weather {
         Weather::Clear | Weather::Held { .. } => |counted| &counted.held,
-        Weather::Slow(_) | Weather::Trickle(_) => |counted| &counted.slowed,
+        Weather::Slow(_) | Weather::Trickle(_) | Weather::Narrow(_) => |counted| &counted.slowed,
         Weather::Refused => |counted| &counted.refused,
         Weather::LosesAnswersTo(_) | Weather::Answers(_) => |counted| &counted.lost,
     }

@@ -1,4 +1,5 @@
-//! I4: what is not wanted cannot log in for long, and neither can what the ledger does not know.
+//! I4: what is not wanted cannot log in for long, and neither can what the ledger does not know. A role in stock is nobody's
+//! yet, so it cannot log in for a moment.
 
 use super::amnesty::Amnesty;
 use super::{Found, Invariant, Overstay, Rule};
@@ -21,6 +22,9 @@ impl Rule for Armed {
             self.forgotten.grant();
         }
         let Evidence::Sight(sight) = evidence else { return };
+        for (role, can_login) in sight.target.iter().flat_map(|target| &target.spares) {
+            found.holds(!can_login, role, || "waits in stock, and may log in".to_owned());
+        }
         let (Some(ledger), Some(target)) = (&sight.ledger, &sight.target) else {
             self.unwanted = Overstay::default();
             return;
@@ -70,6 +74,13 @@ mod tests {
     #[test]
     fn a_role_that_nobody_knows_may_not_stay_either() {
         assert_eq!(violated(&heard(&[world(1, None, &[]), world(12, None, &[])])), [Invariant::I4]);
+    }
+
+    #[test]
+    fn a_role_in_stock_that_can_log_in_is_found_at_once() {
+        let stocked = |can_login| sight(1).spare("gkspare_1", can_login).done();
+        assert!(heard(&[stocked(false)]).is_empty());
+        assert_eq!(violated(&heard(&[stocked(true)])), [Invariant::I4]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Invariant {
             Self::I1 => "no login is let in after the end, by the target's high-water clock",
             Self::I2 => "no connection outlives its session by more than 5 s while target and agent work",
             Self::I3 => "a session has one role at most, a request one session",
-            Self::I4 => "what is not wanted cannot log in 10 s later; no role without a session",
+            Self::I4 => "what is not wanted cannot log in 10 s later, a role in stock never; no role without a session",
             Self::I5 => "every accepted request is in the ledger, over or visibly on its way",
             Self::I6 => "generations only grow, an end is never undone, a delivered password stays",
             Self::I7 => "the log verifies and tells each change exactly once",

@@ -68,6 +68,11 @@ impl Look {
         self
     }
 
+    pub(super) fn spare(mut self, role: &str, can_login: bool) -> Self {
+        self.target().spares.insert(role.to_owned(), can_login);
+        self
+    }
+
     pub(super) fn fence(mut self, number: u8, set: impl FnOnce(&mut FenceSight)) -> Self {
         set(self.target().fence.entry(id(number)).or_default());
         self

@@ -89,6 +89,7 @@ pub async fn run(plan: &Plan, sessions: u32, say: Say<'_>) -> Outcome {
 
 /// A connection may be seen for `allowed` seconds after its end: one, times the run's patience.
 async fn batch(stage: &mut Stage, dead: Dead, (number, size): (u32, u32), allowed: f64) -> Round {
+    let begun = Instant::now();
     stage.bench.court.during(&format!("expiry with {dead:?} dead"));
     let held = logged_in(stage, number, size).await;
     // Soon before the first of them ends.
@@ -110,6 +111,7 @@ async fn batch(stage: &mut Stage, dead: Dead, (number, size): (u32, u32), allowe
             held.len(),
             worst * 1000.0
         ),
+        seconds: begun.elapsed().as_secs(),
         recovery_ms: None,
         failure: (worst > allowed).then(|| format!("a connection lived {worst:.2} s after its end")),
     }

@@ -34,6 +34,7 @@ pub async fn run(plan: &Plan, kills: u32, say: Say<'_>) -> Outcome {
 }
 
 async fn burst(stage: &mut Stage, random: &mut StdRng, kills: u32) -> Round {
+    let begun = Instant::now();
     stage.begin_work();
     let killed = kill_at_random(stage, random, kills).await;
     let rest = end(stage).await;
@@ -41,6 +42,7 @@ async fn burst(stage: &mut Stage, random: &mut StdRng, kills: u32) -> Round {
         fault: "F2".to_owned(),
         hits: u64::from(killed.values().sum::<u32>()),
         proof: format!("killed {killed:?}"),
+        seconds: begun.elapsed().as_secs(),
         recovery_ms: rest.as_ref().ok().map(|took| millis(*took)),
         failure: rest.err(),
     }

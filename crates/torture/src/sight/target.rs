@@ -14,6 +14,9 @@ const ROLES: &str = "-- sight::roles
            r.rolcanlogin AND coalesce(r.rolvaliduntil > clock_timestamp(), true),
            coalesce(shobj_description(r.oid, 'pg_authid') LIKE 'gatekeeper sess_%', false), clock_timestamp()
       FROM (SELECT 1) one LEFT JOIN pg_roles r ON r.rolname ~ '^gk_[0-9a-hjkmnp-tv-z]{26}$'";
+const SPARES: &str = "-- sight::spares
+    SELECT r.rolname::text, r.rolcanlogin FROM pg_roles r
+     WHERE r.rolname ~ '^gkspare_[0-9a-f]{32}$' AND shobj_description(r.oid, 'pg_authid') LIKE 'gatekeeper spare %'";
 const FENCE: &str = "-- sight::fence
     SELECT session, gen, state, role_oid, valid_until, encode(verifier_sha, 'hex') FROM gk.fence
      WHERE state <> 'closed' OR closed_at > clock_timestamp() - interval '60 seconds'";
@@ -40,6 +43,7 @@ impl TargetEye {
     /// A look; none if it does not answer.
     pub async fn look(&mut self) -> Option<TargetSight> {
         let roles = self.eye.ask(ROLES).await?;
+        let spares = self.eye.ask(SPARES).await?;
         let fence = self.eye.ask(FENCE).await?;
         let backends = self.eye.ask(BACKENDS).await?;
         let clock: Timestamp = roles.first()?.get(5);
@@ -53,6 +57,7 @@ impl TargetEye {
             clock,
             steady: clock + self.ahead,
             roles: roles.iter().filter_map(role).collect(),
+            spares: spares.iter().map(|row| (row.get(0), row.get(1))).collect(),
             fence,
             backends: backends.iter().map(|row| (row.get(0), row.get(1))).collect(),
         })

@@ -1,9 +1,9 @@
 //! One connection on a wire: two pumps, and the orders they obey.
 
 use super::{Counted, Orders, Weather};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -15,8 +15,37 @@ const SILENCE: Duration = Duration::from_millis(700);
 /// What a connection has of its wire.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
-    pub(super) orders: watch::Receiver<Orders>,
-    pub(super) counted: Arc<Counted>,
+    orders: watch::Receiver<Orders>,
+    counted: Arc<Counted>,
+    lanes: Arc<Lanes>,
+}
+
+impl Link {
+    pub(super) fn new(orders: watch::Receiver<Orders>, counted: &Arc<Counted>, lanes: &Arc<Lanes>) -> Self {
+        Self { orders, counted: Arc::clone(counted), lanes: Arc::clone(lanes) }
+    }
+}
+
+/// Since when each direction of a narrow wire is free, for all its connections.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    up: Mutex<Option<Instant>>,
+    down: Mutex<Option<Instant>>,
+}
+
+impl Lanes {
+    /// When so many bytes are through that come now.
+    fn passes(&self, way: Way, length: usize, rate: u32) -> Instant {
+        let lane = match way {
+            Way::Up => &self.up,
+            Way::Down => &self.down,
+        };
+        let mut free = lane.lock().unwrap_or_else(PoisonError::into_inner);
+        let takes = Duration::from_secs(1) * u32::try_from(length).unwrap_or(u32::MAX) / rate.max(1);
+        let through = free.map_or_else(Instant::now, |free| free.max(Instant::now())) + takes;
+        *free = Some(through);
+        through
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +77,7 @@ pub(super) async fn carry(mut client: TcpStream, port: u16, link: Link) {
         return tell(client, lie).await;
     }
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+    count(&link.counted.carried);
     if talk(&mut client, &mut server, &link).await {
         count(&link.counted.reset);
         abort(&client);
@@ -150,6 +180,7 @@ impl Pump {
                 tokio::time::sleep(late).await;
             }
             Weather::Trickle(pause) => return self.trickle(bytes, pause, to).await,
+            Weather::Narrow(rate) => self.squeeze(bytes.len(), rate).await?,
             Weather::LosesAnswersTo(words) => {
                 if self.way == Way::Up && words.iter().any(|word| contains(bytes, word)) {
                     self.lost.store(true, Ordering::SeqCst);
@@ -166,6 +197,18 @@ impl Pump {
         let held = |now: &Orders| matches!(now.weather, Weather::Held { .. });
         tokio::select! {
             _ = orders.wait_for(|now| !held(now)) => Ok(()),
+            stop = self.told_to_stop() => Err(stop),
+        }
+    }
+
+    /// Until those before it are through, and it is itself.
+    async fn squeeze(&mut self, length: usize, rate: u32) -> Result<(), Stop> {
+        count(&self.link.counted.slowed);
+        let through = self.link.lanes.passes(self.way, length, rate);
+        let mut orders = self.link.orders.clone();
+        tokio::select! {
+            () = tokio::time::sleep_until(through.into()) => Ok(()),
+            _ = orders.wait_for(|now| !matches!(now.weather, Weather::Narrow(_))) => Ok(()),
             stop = self.told_to_stop() => Err(stop),
         }
     }

@@ -18,6 +18,8 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// A scene.
 pub(crate) struct Scene {
+    /// What it is called.
+    pub(crate) name: &'static str,
     /// The invariant that its bug breaks.
     pub(crate) invariant: Invariant,
     /// Plays it, with the bug or without.
@@ -25,19 +27,26 @@ pub(crate) struct Scene {
 }
 
 macro_rules! scenes {
-    ($($invariant:ident: $play:path,)*) => {
-        &[$(Scene { invariant: Invariant::$invariant, play: |stage, bug| Box::pin($play(stage, bug)) },)*]
+    ($($invariant:ident: $play:ident,)*) => {
+        &[$(Scene {
+            name: stringify!($play),
+            invariant: Invariant::$invariant,
+            play: |stage, bug| Box::pin($play(stage, bug)),
+        },)*]
     };
 }
 
-/// One for each invariant. The last ones leave the agent behind in a state that none of the others would like.
+/// One for each invariant at least. The last ones leave the agent behind in a state that none of the others would like.
 pub(crate) const SCENES: &[Scene] = scenes! {
     I2: nobody_cuts,
     I3: key_sent_twice,
     I4: login_left_on,
+    I4: stock_armed,
     I5: ledger_loses,
+    I5: nobody_looks,
     I6: stale_mint,
     I7: event_taken_out,
+    I7: given_unlogged,
     I8: password_in_a_log,
     I9: error_without_code,
     I10: table_dropped,
@@ -104,6 +113,22 @@ async fn login_left_on(stage: &mut Stage, bug: bool) {
     watched(6).await;
 }
 
+/// The roles that are made ahead of need are made with LOGIN.
+async fn stock_armed(stage: &mut Stage, bug: bool) {
+    let armed = "DO $$ BEGIN EXECUTE replace(pg_get_functiondef('gk.create_spare'::regproc),
+        'CREATE ROLE %I NOLOGIN', 'CREATE ROLE %I LOGIN'); END $$";
+    on_target(stage, bug, armed).await;
+    let spares = async |stage: &Stage| stage.target_eye().look().await.map_or(0, |sight| sight.spares.len());
+    // Whoever gets one has the next one made.
+    session(stage, "app_read", 60).await;
+    let begun = Instant::now();
+    while spares(stage).await == 0 {
+        assert!(begun.elapsed() < PATIENCE, "no role is made ahead");
+        tokio::time::sleep(POLL).await;
+    }
+    watched(2).await;
+}
+
 async fn ledger_loses(stage: &mut Stage, bug: bool) {
     let (id, _) = session(stage, "app_read", 60).await;
     let id = id.uuid();
@@ -113,6 +138,40 @@ async fn ledger_loses(stage: &mut Stage, bug: bool) {
     );
     on_ledger(stage, bug, &lose).await;
     settle::examine(stage, false).await;
+}
+
+/// A session ends while the control plane is down, and with the bug it does not see it when it is back.
+async fn nobody_looks(stage: &mut Stage, bug: bool) {
+    let (id, _) = session(stage, "app_read", 5).await;
+    let id = id.uuid();
+    let blind = format!(
+        "CREATE FUNCTION blind() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TRIGGER blind BEFORE UPDATE ON sessions FOR EACH ROW
+         WHEN (OLD.id = '{id}' AND NEW.desired = 'absent') EXECUTE FUNCTION blind()"
+    );
+    {
+        let _out = stage.out(&[Part::Plane]);
+        stage.stack.plane.process.kill9();
+        on_ledger(stage, bug, &blind).await;
+        watched(6).await;
+        stage.stack.plane.process.start();
+        stage.stack.plane.answers().await;
+    }
+    let over = format!("SELECT 1 FROM sessions WHERE id = '{id}' AND ended_at IS NOT NULL");
+    let (mut eye, begun) = (stage.ledger_eye(), Instant::now());
+    while eye.ask(&over).await.is_none_or(|rows| rows.is_empty()) && begun.elapsed() < PATIENCE / 2 {
+        tokio::time::sleep(POLL).await;
+    }
+    is_in_the_books_as_over(stage).await;
+}
+
+/// Ends what other scenes have left, and holds the ledger against what is over.
+async fn is_in_the_books_as_over(stage: &mut Stage) {
+    for credential in stage.bench.vault.all() {
+        stage.caller().revoke(credential.session, PATIENCE).await;
+    }
+    watched(3).await;
+    settle::examine(stage, true).await;
 }
 
 /// A worker of long ago comes back with another password. The target refuses it, unless its fence is gone.
@@ -140,6 +199,15 @@ async fn event_taken_out(stage: &mut Stage, bug: bool) {
          DELETE FROM audit_events WHERE object = '{id}' AND action = 'session.created'"
     );
     on_ledger(stage, bug, &take).await;
+    settle::examine(stage, false).await;
+}
+
+/// The ledger takes events and keeps none of them, without a word.
+async fn given_unlogged(stage: &mut Stage, bug: bool) {
+    let swallow = "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+        CREATE TRIGGER swallow BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION swallow()";
+    on_ledger(stage, bug, swallow).await;
+    session(stage, "app_read", 60).await;
     settle::examine(stage, false).await;
 }
 
