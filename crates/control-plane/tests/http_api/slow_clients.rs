@@ -96,6 +96,43 @@ async fn idle_sockets_slow_headers_and_slow_bodies_keep_nobody_from_revoking() {
     drop((crowd, agent));
 }
 
+/// Whether a revoke gets through within five seconds while every place is held by somebody who never ends a body.
+async fn revokes_beside_endless_bodies(limits: Limits) -> bool {
+    let world = World::with(Limits { connections: 24, ..limits }).await;
+    let _agent = world.agent("agent-1").await;
+    let (dana, mallory) = (world.dana().await, world.person("mallory", &["requester"], &["dev"]).await);
+    let id = dana.create(json!({})).await.expect(201).id();
+    let head = format!(
+        "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{{",
+        mallory.token()
+    );
+    let mut crowd = Vec::new();
+    for _ in 0..48 {
+        let mut one = TcpStream::connect(world.address()).await.unwrap();
+        drop(one.write_all(head.as_bytes()).await);
+        crowd.push(one);
+    }
+    let newcomer = crate::support::Caller::with(reqwest::Client::new(), &world.url, Some(dana.token()));
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(5) {
+        let revoke = newcomer.request("POST", &format!("/v1/sessions/{id}/revoke")).json(&json!({}));
+        if revoke.timeout(Duration::from_secs(1)).send().await.is_ok_and(|answer| answer.status() == 200) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    false
+}
+
+/// The same crowd before a control plane whose time-outs are as good as none: what the others here rest on.
+#[tokio::test]
+async fn without_time_outs_endless_bodies_keep_everybody_out() {
+    let hour = Duration::from_secs(3600);
+    let endless = Limits { first_byte: hour, headers: hour, body: hour, request: hour, ..Limits::default() };
+    assert!(!revokes_beside_endless_bodies(endless).await, "the crowd is no test of anything");
+    assert!(revokes_beside_endless_bodies(Limits { body: Duration::from_millis(500), ..Limits::default() }).await);
+}
+
 #[tokio::test]
 async fn where_all_places_are_taken_the_silent_make_room_and_those_who_asked_do_not() {
     let patient = Limits { first_byte: Duration::from_secs(50), headers: Duration::from_secs(50), ..Limits::default() };
