@@ -1,4 +1,4 @@
 //! Invented inputs for the property `dsn_build`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gk_fuzz_props::property("dsn_build").expect("is listed")(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gk_fuzz_props::dsn::check_built(bytes));

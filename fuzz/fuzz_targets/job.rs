@@ -1,4 +1,4 @@
 //! Invented inputs for the property `job`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gk_fuzz_props::property("job").expect("is listed")(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gk_fuzz_props::job::check(bytes));

@@ -5,7 +5,8 @@ use gk_shared::audit::{Anchor, AuditEvent, AuditRecord, Hash, Verifier};
 use crate::shape::{Dice, text};
 use crate::signed::LOG;
 
-pub(crate) fn check(bytes: &[u8]) {
+/// An event has one text, and a log that was touched is found out.
+pub fn check(bytes: &[u8]) {
     if let Ok(event) = serde_json::from_slice::<AuditEvent>(bytes) {
         let canonical = event.canonical();
         assert_eq!(serde_json::from_str::<AuditEvent>(&canonical).expect("reads back").canonical(), canonical);

@@ -43,7 +43,7 @@ static FILES: LazyLock<Files> = LazyLock::new(|| {
 });
 
 /// `control-plane.toml`, and a policy of the same bytes.
-pub(crate) fn check_plane(bytes: &[u8]) {
+pub fn check_plane(bytes: &[u8]) {
     let text = text(bytes);
     let environment = |name: &str| match name {
         "GK_LEDGER_URL_FILE" => Some(FILES.path("url")),
@@ -66,7 +66,7 @@ pub(crate) fn check_plane(bytes: &[u8]) {
 }
 
 /// `agent.toml`.
-pub(crate) fn check_agent(bytes: &[u8]) {
+pub fn check_agent(bytes: &[u8]) {
     let environment = Environment::from([("GK_TOKEN_FILE", FILES.path("token").as_str())]);
     match gk_agent::config::parse(Path::new("/agent.toml"), &text(bytes), &environment) {
         Ok(config) => {
@@ -86,7 +86,7 @@ pub(crate) fn check_agent(bytes: &[u8]) {
 }
 
 /// The three files of `gk`: the user's, which `gk` writes too, the machine's, a project's.
-pub(crate) fn check_cli(bytes: &[u8]) {
+pub fn check_cli(bytes: &[u8]) {
     let text = text(bytes);
     if let Ok(file) = toml::from_str::<UserFile>(&text) {
         let written = toml::to_string_pretty(&file).expect("what was read can be written");

@@ -8,7 +8,7 @@ use gk_shared::secret::Password;
 use crate::shape::{Dice, assert_message, text};
 
 /// An arbitrary text that may be a connection string.
-pub(crate) fn check(bytes: &[u8]) {
+pub fn check(bytes: &[u8]) {
     match PgDsn::parse(&text(bytes)) {
         Ok(dsn) => every_form(&dsn),
         Err(error) => assert_message(&error.to_string()),
@@ -16,7 +16,7 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 /// Arbitrary fields, put together: the first bytes say port and mode, the rest is divided at 0xff.
-pub(crate) fn check_built(bytes: &[u8]) {
+pub fn check_built(bytes: &[u8]) {
     let mut dice = Dice(bytes);
     let (port, mode) = (u16::from(dice.byte()) << 8 | u16::from(dice.byte()), usize::from(dice.byte()));
     let mut fields = dice.0.split(|byte| *byte == 0xff).map(text);

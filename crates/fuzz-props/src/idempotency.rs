@@ -4,7 +4,8 @@ use gk_shared::idempotency::IdempotencyKey;
 
 use crate::shape::{assert_message, text};
 
-pub(crate) fn check(bytes: &[u8]) {
+/// A key is kept byte for byte or refused.
+pub fn check(bytes: &[u8]) {
     let text = text(bytes);
     let wanted = (8..=128).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::shape::{assert_message, is_number, text};
 
-pub(crate) fn check(bytes: &[u8]) {
+/// The rule written a second time.
+pub fn check(bytes: &[u8]) {
     let text = text(bytes);
     let plain = is_plain(&text);
     one::<TargetName>(&text, plain);

@@ -6,7 +6,8 @@ use gk_control_plane::http::query::{MAX_WAIT, Query};
 
 use crate::shape::text;
 
-pub(crate) fn check(bytes: &[u8]) {
+/// Each parameter once, and none overlooked.
+pub fn check(bytes: &[u8]) {
     let text = text(bytes);
     let pairs = text.split('&').filter(|pair| !pair.is_empty()).count();
     if let Ok(mut query) = Query::parse(&text) {

@@ -4,7 +4,8 @@ use gk_shared::reason::{Reason, TicketRef};
 
 use crate::shape::{assert_message, text};
 
-pub(crate) fn check(bytes: &[u8]) {
+/// The rule written a second time.
+pub fn check(bytes: &[u8]) {
     let text = text(bytes);
     let trimmed = text.trim();
     let fits = (1..=1000).contains(&trimmed.chars().count()) && !trimmed.chars().any(steers);

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::job::reads_back;
 
-pub(crate) fn check(bytes: &[u8]) {
+/// Bodies through the strict reader.
+pub fn check(bytes: &[u8]) {
     if let Some(report) = one::<CompleteJob>(bytes) {
         assert!(report.generation >= 1 && report.lease_token.len() <= 64);
     }

@@ -4,7 +4,8 @@ use gk_shared::ttl::{Ttl, humanize};
 
 use crate::shape::{Dice, assert_message, is_number, text};
 
-pub(crate) fn check(bytes: &[u8]) {
+/// The same seconds as a second reader gives.
+pub fn check(bytes: &[u8]) {
     let text = text(bytes);
     let wanted = reference(&text).filter(|secs| (5..=86_400).contains(secs));
     match text.parse::<Ttl>() {
