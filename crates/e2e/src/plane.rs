@@ -167,7 +167,7 @@ async fn settings(room: &Room, ledger: &TestPg, port: u16, options: &PlaneOption
     let text = format!(
         "listen = \"127.0.0.1:{port}\"\npolicy_file = {policy:?}\n\
          [ledger]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{OWNER}\"\ndatabase = \"{LEDGER}\"\npassword_file = {password:?}\n\
-         [limits]\nrequests_per_second = 1000\nburst = 1000\n\
+         [limits]\nrequests_per_second = 1000\nburst = 1000\nrefusals_per_minute = 10000\n\
          [log]\nfilter = \"{}\"\n{audit}",
         options.ledger_through.unwrap_or(ledger.port()),
         options.log
