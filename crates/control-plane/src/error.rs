@@ -32,6 +32,7 @@ impl From<CreateRefused> for ApiError {
         match refused {
             CreateRefused::UnknownTarget => Self::not_found("target"),
             CreateRefused::TokenEnded => Self::new(ErrorCode::TokenInvalid, text),
+            CreateRefused::LedgerBehind(_) => Self::new(ErrorCode::LedgerRestored, text),
             CreateRefused::ClockSkew(_) => Self::new(ErrorCode::TargetUnreachable, text),
             CreateRefused::NoAgent => Self::new(ErrorCode::NoAgent, text).retry_after(5),
             CreateRefused::PackRefused(_) => Self::new(ErrorCode::PackRefused, text),

@@ -1,11 +1,15 @@
 //! Observations: what is on the target wins over what the ledger believes of it, and the intent wins over both.
 
+use gk_control_plane::http::problem::ApiError;
 use gk_control_plane::store::observe::{Sight, observe};
-use gk_control_plane::store::sessions::SessionRecord;
+use gk_control_plane::store::sessions::{
+    self, CreateRefused, Created, ExtendOutcome, ExtendRequest, SessionRecord, Viewer,
+};
 use gk_control_plane::store::tokens::AgentIdentity;
 use gk_control_plane::store::{Origin, agents, cleanup, recovery};
 use gk_shared::ids::SessionId;
 use gk_shared::session::{Desired, EndReason, Intent, SessionStatus};
+use gk_shared::ttl::Ttl;
 use gk_shared::wire::agent::{AgentIdentityKind, EnrollAgent, Intents, Observation, ObservedRole, RoleState};
 use gk_shared::wire::recovery::{AcceptedRecovery, LedgerMode};
 use std::time::Duration;
@@ -246,4 +250,39 @@ async fn a_ledger_that_is_behind_its_target_hands_out_ends_alone_until_an_admin_
     let answer = report(&books, &agent, seen()).await;
     let ending = answer.intents.iter().find(|intent| intent.session_id == stranger).expect("is answered");
     assert_eq!((ending.desired, ending.generation, answer.unknown.len()), (Desired::Absent, 2, 0));
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_know_yet_that_the_ledger_is_behind_grants_nothing() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (live, _) = books.ready(&ada, &agent).await;
+    let asked_before = books.wish(&ada);
+    sessions::create(&books.ledger, &asked_before).await.expect("is made");
+    report(&books, &agent, look(vec![ObservedRole { generation: 9, ..role(live.id, RoleState::Minted) }])).await;
+    let before = books.count("SELECT count(*) FROM jobs").await;
+    // These calls ask no notary: the ledger alone knows.
+    let refused = sessions::create(&books.ledger, &books.wish(&ada)).await.expect_err("is refused");
+    assert!(matches!(&refused, CreateRefused::LedgerBehind(why) if why.contains("generation")), "{refused:?}");
+    assert_eq!(ApiError::from(refused).code(), "ledger_restored");
+    let more = ExtendRequest {
+        id: live.id,
+        viewer: Viewer::Actor(ada.actor),
+        ttl: Ttl::from_minutes(30).expect("is a ttl"),
+        ceiling: Ttl::MAX,
+        note: None,
+    };
+    let extend = async || {
+        let origin = Origin::actor("ada", request());
+        sessions::extend(&books.ledger, origin, &more).await.expect("answers")
+    };
+    assert!(matches!(extend().await, ExtendOutcome::LedgerBehind(_)));
+    assert_eq!(books.count("SELECT count(*) FROM jobs").await, before, "nothing is kept for later");
+    let again = sessions::create(&books.ledger, &asked_before).await.expect("was made before");
+    assert!(matches!(again, Created::Again(_)), "{again:?}");
+
+    let reason = "restored".parse().expect("is a reason");
+    recovery::accept(&books.ledger, Origin::actor("ada", request()), (&reason, false)).await.expect("answers");
+    assert!(matches!(extend().await, ExtendOutcome::Asked(_)));
+    books.create(&ada).await;
 }

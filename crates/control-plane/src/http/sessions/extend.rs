@@ -99,6 +99,7 @@ fn refusal(outcome: &ExtendOutcome) -> ApiError {
         ExtendOutcome::NotReady => {
             ApiError::new(ErrorCode::SessionNotReady, "only a session that is ready can be extended")
         }
+        ExtendOutcome::LedgerBehind(detail) => ApiError::new(ErrorCode::LedgerRestored, detail),
         ExtendOutcome::Ended => ApiError::new(ErrorCode::SessionEnded, "the session has ended or is ending"),
         ExtendOutcome::NotFound | ExtendOutcome::Asked(_) => ApiError::not_found("session"),
     }

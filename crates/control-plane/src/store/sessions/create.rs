@@ -170,8 +170,10 @@ fn requested(new: &NewSession) -> Event {
 }
 
 /// A new session's job is leased at once to the agent that waits here, unless other jobs wait for one, or too many are
-/// under way on the target, or the ledger went back. The actor's row is locked against being disabled: whoever disables an actor at this moment either comes first, and
-/// nothing is made, or comes after the commit, and finds the session to end.
+/// under way on the target. The actor's row is locked against being disabled: whoever disables an actor at this moment
+/// either comes first, and nothing is made, or comes after the commit, and finds the session to end. While the ledger is
+/// behind what was seen outside of it nothing is made: a job kept for later would give access when nobody waits for it
+/// any more.
 const INSERT: &str = concat!(
     "-- sessions::create
     WITH who AS MATERIALIZED (
@@ -181,7 +183,8 @@ const INSERT: &str = concat!(
     ), t AS (
         SELECT t.id, t.name, p.version, p.digest, who.email
         FROM who CROSS JOIN targets t JOIN target_packs p ON p.target_id = t.id AND p.name = $5 AND p.fault IS NULL
-        WHERE t.tenant_id = $1 AND t.name = $4 AND abs(coalesce(t.clock_skew_ms, 0)) <= $22 AND EXISTS (
+        WHERE t.tenant_id = $1 AND t.name = $4 AND abs(coalesce(t.clock_skew_ms, 0)) <= $22
+          AND NOT EXISTS (SELECT FROM recoveries r WHERE r.tenant_id = $1 AND r.accepted_at IS NULL) AND EXISTS (
             SELECT FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
             WHERE x.target_id = t.id AND o.disabled_at IS NULL AND g.last_seen_at > now() - make_interval(secs => $6))
     ), lease AS MATERIALIZED (
@@ -191,7 +194,7 @@ const INSERT: &str = concat!(
             SELECT count(*) FROM jobs l WHERE l.target_id = t.id AND l.lane = 1 AND l.state = 'leased' AND l.run_at > now()
         ) < $25 AND NOT EXISTS (
             SELECT FROM jobs q WHERE q.target_id = t.id AND q.lane = 1 AND q.state IN ('queued', 'leased') AND q.run_at <= now()
-        ) AND NOT EXISTS (SELECT FROM recoveries r WHERE r.accepted_at IS NULL)
+        )
     ), key AS (
         INSERT INTO idempotency_keys AS k (tenant_id, actor_id, key, body_hash, session_id, expires_at)
         SELECT $1, $3, $7, $8, $2, now() + make_interval(secs => $9) FROM t

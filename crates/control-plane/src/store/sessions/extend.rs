@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
 use super::record::{SessionRecord, Viewer};
+use crate::store::recovery;
 use crate::store::row::Reader;
 use crate::store::{Event, Lane, Ledger, Origin, StoreError};
 use crate::wakeups::Wake;
@@ -48,6 +49,8 @@ pub enum ExtendOutcome {
     },
     /// It is not ready yet.
     NotReady,
+    /// The ledger is older than what was seen outside of it; what shows that.
+    LedgerBehind(String),
     /// It has ended or is ending.
     Ended,
     /// There is none, or the caller may not see it.
@@ -58,6 +61,7 @@ const ASK: &str = "-- sessions::extend
     INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id, ttl_seconds)
     SELECT $2, s.tenant_id, s.id, s.target_id, 'extend', 0, $3, $4 FROM sessions s
     WHERE s.id = $1 AND s.desired = 'present' AND s.observed = 'armed'
+      AND NOT EXISTS (SELECT FROM recoveries r WHERE r.tenant_id = s.tenant_id AND r.accepted_at IS NULL)
     ON CONFLICT (session_id, kind) WHERE state IN ('queued', 'leased') DO NOTHING
     RETURNING id";
 
@@ -76,7 +80,8 @@ pub async fn extend(ledger: &Ledger, origin: Origin, wish: &ExtendRequest) -> Re
     let request = tx.origin().request().to_owned();
     let params: [&(dyn ToSql + Sync); 4] = [&wish.id.uuid(), &job.uuid(), &request, &seconds];
     if tx.opt(ASK, &params).await?.is_none() {
-        return Ok(ExtendOutcome::UnderWay);
+        let behind = recovery::open(ledger).await?.into_iter().next();
+        return Ok(behind.map_or(ExtendOutcome::UnderWay, |finding| ExtendOutcome::LedgerBehind(finding.detail)));
     }
     tx.wake(Wake::Ends(session.target_id));
     let event = Event::new(AuditAction::SessionExtended, wish.id)

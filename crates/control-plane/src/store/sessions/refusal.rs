@@ -20,6 +20,9 @@ pub enum CreateRefused {
     /// The caller's token stopped working while the request was under way.
     #[error("the token stopped working while the request was under way")]
     TokenEnded,
+    /// The ledger is older than what was seen outside of it, which this process may not know yet.
+    #[error("{0}")]
+    LedgerBehind(String),
     /// The target's clock differs too much from the ledger's.
     #[error("the target's clock differs by {0} s from the ledger's; sessions are granted again once it is set right")]
     ClockSkew(i64),
@@ -44,7 +47,9 @@ const WHY_NOT: &str = "-- sessions::create_why_not
     ) AS served, t.health_at IS NOT NULL AS seen, coalesce(t.clock_skew_ms, 0) AS skew_ms, EXISTS (
         SELECT FROM tokens k JOIN actors a ON a.id = k.actor_id
         WHERE k.id = $5 AND k.revoked_at IS NULL AND k.expires_at > now() AND a.disabled_at IS NULL
-    ) AS works
+    ) AS works, (
+        SELECT r.detail FROM recoveries r WHERE r.tenant_id = $1 AND r.accepted_at IS NULL ORDER BY r.id LIMIT 1
+    ) AS behind
     FROM targets t LEFT JOIN target_packs p ON p.target_id = t.id AND p.name = $3
     WHERE t.tenant_id = $1 AND t.name = $2";
 
@@ -60,6 +65,9 @@ pub(super) async fn why_not(ledger: &Ledger, new: &NewSession) -> Result<CreateR
     let skew_ms: i64 = row.get("skew_ms")?;
     if !works {
         return Ok(CreateRefused::TokenEnded);
+    }
+    if let Some(behind) = row.get("behind")? {
+        return Ok(CreateRefused::LedgerBehind(behind));
     }
     if skew_ms.abs() > MOST_SKEW_MS {
         return Ok(CreateRefused::ClockSkew(skew_ms / 1000));
