@@ -5,11 +5,13 @@
 #![expect(clippy::print_stderr, reason = "a test that cannot look says so")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gk_e2e::{Daemon, SOON, Stack, Version, eventually, program};
+use gk_e2e::{Daemon, Room, SOON, Stack, Version, eventually, program};
 use rustix::process::{Signal, kill_process};
 
 /// What `systemd-analyze` may rate a unit at the most; 10 is a service without any protection.
@@ -44,6 +46,46 @@ fn the_units_are_rated_two_or_better() {
         let rating: f64 = rating.unwrap_or_else(|| panic!("{said}")).split(' ').next().unwrap().parse().unwrap();
         assert!(rating <= MOST_EXPOSED, "{path}: {rating}");
     }
+}
+
+/// The words that stand behind `head` in a text, as far as names of files go.
+fn behind(text: &str, head: &str) -> BTreeSet<String> {
+    let name = |rest: &str| rest.chars().take_while(|&sign| sign.is_alphanumeric() || ".-".contains(sign)).collect();
+    text.split(head).skip(1).map(name).collect()
+}
+
+#[test]
+fn each_secret_that_a_unit_hands_over_is_read_where_it_is_put_and_no_other_is_named() {
+    let [agent, plane] = <[PathBuf; 2]>::try_from(units()).unwrap().map(|unit| std::fs::read_to_string(unit).unwrap());
+    let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra-dev/agent.toml");
+    let settings = std::fs::read_to_string(settings).unwrap();
+    let handed = |unit: &str| behind(unit, "\nLoadCredential=");
+    assert_eq!(handed(&agent), behind(&settings, "_file = \"/run/credentials/gk-agent.service/"));
+    assert_eq!(
+        handed(&agent).len(),
+        settings.matches("_file = ").count(),
+        "a secret is read past systemd:\n{settings}"
+    );
+    assert_eq!(handed(&plane), behind(&plane, "=%d/"));
+    assert!(handed(&agent).len() == 2 && handed(&plane).len() == 2);
+}
+
+/// The agent's secrets as systemd hands them over: copies that the service can read and nobody can write.
+fn hand_over(room: &Room, config: &str) {
+    let dir = room.path("credentials");
+    std::fs::create_dir(&dir).unwrap();
+    // With an ACL for its user a credential is root's, and shows as readable by a group.
+    let mode = if rustix::process::geteuid().is_root() { 0o440 } else { 0o400 };
+    let mut text = room.read(config);
+    for secret in text.clone().split('"').filter(|path| path.ends_with(".token") || path.ends_with(".password")) {
+        let copy = dir.join(Path::new(secret).file_name().unwrap());
+        std::fs::copy(secret, &copy).unwrap();
+        std::fs::set_permissions(&copy, Permissions::from_mode(mode)).unwrap();
+        text = text.replace(secret, copy.to_str().unwrap());
+    }
+    std::fs::set_permissions(&dir, Permissions::from_mode(0o500)).unwrap();
+    assert_eq!(text.matches("/credentials/").count(), 2, "{text}");
+    room.write(config, &text);
 }
 
 /// systemd's sets of system calls, by name; a set may name others.
@@ -145,6 +187,7 @@ async fn the_daemons_do_nothing_that_their_units_forbid() {
     let logs = (at("plane-traced.log"), at("agent-traced.log"));
     stack.agent().stop().await;
     stack.plane.process.stop().await;
+    hand_over(&stack.room, "agent-a.toml");
     let config = |path: &Path| path.to_str().unwrap().to_owned();
     stack.plane.process =
         traced("gk-control-plane", &["run", "--config", &config(&plane_config)], &plane_trace, logs.0);
