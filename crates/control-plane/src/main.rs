@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use gk_control_plane::config::{LedgerConfig, PlaneConfig, read_secret};
@@ -13,6 +14,9 @@ use crate::failure::Failure;
 
 mod commands;
 mod failure;
+
+/// How long a thread that hangs may hold up the end of the process.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// The control plane of Gatekeeper
 #[derive(Debug, Parser)]
@@ -98,7 +102,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::system("cannot start the runtime", &error).report(),
     };
-    match runtime.block_on(run(cli)) {
+    let done = runtime.block_on(run(cli));
+    // A thread that hangs with a disk or a pipe must not keep the process from ending.
+    runtime.shutdown_timeout(STUCK);
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

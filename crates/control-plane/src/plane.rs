@@ -14,7 +14,8 @@ use crate::http::rates::Rates;
 use crate::machine::Machine;
 use crate::notary::Notary;
 use crate::policy::Policy;
-use crate::store::{Lane, Ledger, StoreError, status};
+use crate::sinks::{Content, SinkName};
+use crate::store::{Lane, Ledger, StoreError, sinks, status};
 
 /// How long the ledger's numbers are told without asking it again.
 const GAUGES_HOLD: Duration = Duration::from_secs(1);
@@ -48,6 +49,8 @@ pub struct Parts {
     pub agents: Option<AgentAuthority>,
     /// What signs the audit log, and stops grants when it went back.
     pub notary: Notary,
+    /// Who gets copies of it.
+    pub sinks: Vec<(SinkName, Content)>,
     /// Clock and randomness.
     pub machine: Machine,
     /// Set when the process is to end.
@@ -77,6 +80,7 @@ impl Plane {
             tls: config.tls.clone(),
             agents: config.agents.clone(),
             notary: Notary::new(&config.audit),
+            sinks: config.audit.sinks.iter().map(|sink| (sink.name.clone(), sink.content)).collect(),
             machine: Machine::system(),
             stop,
         }))
@@ -99,7 +103,11 @@ impl Plane {
         self.metrics.show_regression((self.notary.regression().is_some(), self.notary.may_grant().is_err()));
         let tls = self.tls.as_ref();
         self.metrics.show_certificate(tls.map(|tls| tls.validity().until.duration_since(self.machine.now())));
-        let read = async { status::gauges(&self.ledger).await.map(|gauges| self.metrics.show(&gauges)) };
+        let read = async {
+            self.metrics.show(&status::gauges(&self.ledger).await?);
+            self.metrics.show_sinks(&sinks::gauges(&self.ledger, &self.sinks).await?);
+            Ok(())
+        };
         self.gauges.run(read).await
     }
 }

@@ -16,6 +16,7 @@ use crate::http::router;
 use crate::machine::Machine;
 use crate::notary::NotaryError;
 use crate::plane::Plane;
+use crate::sinks::Means;
 use crate::store::audit::{self, Patience, Rotated};
 use crate::store::tokens::{self, MadeToken};
 use crate::store::{self, Ledger, Migrated, StoreError, SystemRandomness};
@@ -126,6 +127,8 @@ pub async fn serve(config: PlaneConfig, listener: TcpListener, stop: Cancellatio
     // The clocks outlive the last request, so that what it did is linked into the log before the end.
     let served = CancellationToken::new();
     let clocks = crate::clock::start(&ledger, &config.ledger, &plane.notary, outbox, &served);
+    let means = Means { ledger, metrics: plane.metrics.clone(), machine: plane.machine };
+    let sinks = crate::sinks::start(&config.audit.sinks, &means);
     let forgetting = tokio::spawn(forget(plane.clone()));
     tracing::info!(version = crate::VERSION, rules = config.policy.len(), "control plane serves");
     if let Some(tls) = &config.tls {
@@ -135,6 +138,8 @@ pub async fn serve(config: PlaneConfig, listener: TcpListener, stop: Cancellatio
     served.cancel();
     forgetting.abort();
     clocks.join().await;
+    // After the sealer: its last events and checkpoint are delivered, too.
+    sinks.finish().await;
     tracing::info!("control plane stopped");
     Ok(())
 }

@@ -74,8 +74,12 @@ fn known(faults: &[Fault]) -> BTreeSet<String> {
 
 #[test]
 fn the_page_has_a_row_for_each_setting_and_no_other() {
-    let tables = ["tls", "ledger", "session", "limits", "log", "audit"];
-    let text = tables.map(|table| format!("[{table}]\nnonsense = 1\n")).concat();
+    let tables = ["tls", "ledger", "session", "limits", "log", "audit", "audit.sinks"];
+    let text = tables.map(|table| match table {
+        "audit.sinks" => format!("[[{table}]]\nnonsense = 1\n"),
+        _ => format!("[{table}]\nnonsense = 1\n"),
+    });
+    let text = text.concat();
     let Err(ConfigError::Faults(faults)) = PlaneConfig::parse(&format!("nonsense = 1\n{text}"), &|_| None) else {
         panic!("nonsense is refused")
     };

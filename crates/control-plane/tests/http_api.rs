@@ -30,8 +30,12 @@ mod idempotency;
 mod lanes;
 #[path = "http_api/notary.rs"]
 mod notary;
+#[path = "http_api/receiver.rs"]
+mod receiver;
 #[path = "http_api/sessions.rs"]
 mod sessions;
+#[path = "http_api/sinks.rs"]
+mod sinks;
 #[path = "http_api/slow_clients.rs"]
 mod slow_clients;
 #[path = "http_api/tls.rs"]

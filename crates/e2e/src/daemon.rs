@@ -44,6 +44,15 @@ impl Daemon {
         self
     }
 
+    /// Puts this program and its arguments before the command line from the next start on, such as a shell that does
+    /// something first.
+    pub fn start_by(&mut self, program: &str, args: &[&str]) {
+        let inner = std::mem::replace(&mut self.program, PathBuf::from(program));
+        let own = std::mem::take(&mut self.args);
+        let words = args.iter().map(|&arg| arg.to_owned());
+        self.args = words.chain([inner.to_string_lossy().into_owned()]).chain(own).collect();
+    }
+
     /// Runs another program from the next start on, such as an earlier version of the same.
     pub fn replace_program(&mut self, program: &Path) {
         program.clone_into(&mut self.program);

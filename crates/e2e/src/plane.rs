@@ -28,6 +28,8 @@ pub struct PlaneOptions {
     pub signing: Option<[u8; 32]>,
     /// Another port by which the ledger is reached, such as a proxy's, than its own.
     pub ledger_through: Option<u16>,
+    /// What its settings say besides, such as sinks of the audit log.
+    pub more: String,
     /// Variables of its environment.
     pub env: Vec<(String, String)>,
 }
@@ -42,6 +44,7 @@ impl PlaneOptions {
             log: "debug",
             signing: None,
             ledger_through: None,
+            more: String::new(),
             env: Vec::new(),
         }
     }
@@ -168,9 +171,10 @@ async fn settings(room: &Room, ledger: &TestPg, port: u16, options: &PlaneOption
         "listen = \"127.0.0.1:{port}\"\npolicy_file = {policy:?}\n\
          [ledger]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{OWNER}\"\ndatabase = \"{LEDGER}\"\npassword_file = {password:?}\n\
          [limits]\nrequests_per_second = 1000\nburst = 1000\nrefusals_per_minute = 10000\n\
-         [log]\nfilter = \"{}\"\n{audit}",
+         [log]\nfilter = \"{}\"\n{audit}{}",
         options.ledger_through.unwrap_or(ledger.port()),
-        options.log
+        options.log,
+        options.more
     );
     let file = room.write("control-plane.toml", &text);
     vec!["--config".to_owned(), file.to_string_lossy().into_owned()]

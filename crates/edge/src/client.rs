@@ -1,6 +1,17 @@
 //! TLS for calls to a control plane: an authority of one's own beside those that the system knows.
 
+use std::net::IpAddr;
+
 use crate::certificate::{CertificateError, read_pem};
+
+/// Whether an address is of this very machine, so that plain HTTP to it crosses no network. `localhost` counts: it is
+/// reserved for that (RFC 6761).
+#[must_use]
+pub fn is_loopback(url: &reqwest::Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
 
 /// Why an authority cannot be trusted: what its file holds is not usable.
 #[derive(Debug, thiserror::Error)]

@@ -110,6 +110,7 @@ error_codes! {
     ConfigInvalid = "config_invalid", 400, Usage, false, "A configuration file cannot be used.", "Mend the line that the message names; `config check` reads it again.";
     UnsafeConfig = "unsafe_config", 400, Usage, false, "A configuration or secret file can be changed or read by others.", "chmod it (0600 for secrets, not writable by others for the rest) and give it to the right owner.";
     SchemaMismatch = "schema_mismatch", 500, Usage, false, "The ledger's schema is not the one this binary knows.", "Run `gk-control-plane migrate` with the newer binary.";
+    AuditSinkFailing = "audit_sink_failing", 503, Unavailable, true, "A sink of the audit log takes nothing; nobody waits for it, and what it misses is delivered once it does.", "Mend what the control plane's log names: the file's disk, the receiver's address, certificate, secret or answer.";
     ClockImplausible = "clock_implausible", 500, Usage, false, "This machine's clock is far from the ledger's, or from any time this binary can have been started at.", "Set the clock (NTP), then start again; the message has both times.";
     PostgresNotFound = "postgres_not_found", 500, Failure, false, "No Postgres server binaries were found on this machine.", "Install them with the command that the message names, or pass --pg-bin.";
     DirectoryHeld = "directory_held", 409, Conflict, false, "Another gk dev holds this data directory.", "Use that one, stop it, or pass another --data-dir.";

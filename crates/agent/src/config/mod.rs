@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gk_edge::client::Authorities;
+use gk_edge::client::{Authorities, is_loopback};
 use gk_shared::dsn::SslMode;
 use gk_shared::names::TargetName;
 use gk_shared::secret::{BearerToken, Password};
@@ -231,13 +231,6 @@ impl std::str::FromStr for PlaneUrl {
             _ => Err(PlaneUrlError::Malformed),
         }
     }
-}
-
-/// `localhost` counts: the names below it are reserved for this machine (RFC 6761).
-fn is_loopback(url: &reqwest::Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The `[audit]` table: the key that signs the log, and where checkpoints are kept outside the ledger.
+//! The `[audit]` table: the key that signs the log, where checkpoints are kept outside the ledger, and who gets copies.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,9 +17,11 @@ impl AuditConfig {
         let key_file = keys.path("signing_key_file", faults);
         let key_file = environment("GK_AUDIT_KEY_FILE").map(PathBuf::from).or(key_file);
         let checkpoint_file = keys.path("checkpoint_file", faults);
-        keys.finish(&["signing_key_file", "checkpoint_file"], faults);
+        let sinks = super::sinks::read(keys.tables("sinks", faults), faults);
+        super::sinks::check_files(checkpoint_file.as_deref(), &sinks, faults);
+        keys.finish(&["signing_key_file", "checkpoint_file", "sinks"], faults);
         let signing_key = key_file.and_then(|file| signing_key("audit.signing_key_file", &file, faults));
-        Self { signing_key: signing_key.map(Arc::new), checkpoint_file }
+        Self { signing_key: signing_key.map(Arc::new), checkpoint_file, sinks }
     }
 }
 

@@ -89,6 +89,26 @@ impl Keys {
         }
     }
 
+    /// The tables under `key`, each written as `[[key]]`; none where there is none.
+    pub(crate) fn tables(&mut self, key: &str, faults: &mut Faults) -> Vec<Self> {
+        let path = self.name(key);
+        let values = match self.table.remove(key) {
+            None => Vec::new(),
+            Some(toml::Value::Array(values)) => values,
+            Some(other) => vec![other],
+        };
+        let mut tables = Vec::new();
+        for (place, value) in (1..).zip(values) {
+            match value {
+                toml::Value::Table(table) => tables.push(Self::at(table, format!("{path}[{place}]"))),
+                other => {
+                    faults.add(&path, format!("expected tables, each written as [[{path}]], got {}", other.type_str()));
+                }
+            }
+        }
+        tables
+    }
+
     /// The text under `key`.
     pub(crate) fn text(&mut self, key: &str, faults: &mut Faults) -> Option<String> {
         match self.table.remove(key)? {
@@ -168,6 +188,16 @@ impl Keys {
                 ),
             );
         }
+    }
+
+    /// Whether there is something under `key`.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Leaves `key` unread.
+    pub(crate) fn forget(&mut self, key: &str) {
+        self.table.remove(key);
     }
 
     /// Ends the reading: whatever is left was not asked for.

@@ -8,6 +8,7 @@ mod ledger_table;
 mod limits;
 mod log;
 mod plane;
+mod sinks;
 #[cfg(test)]
 mod tests;
 mod tls;

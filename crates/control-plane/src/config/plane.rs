@@ -20,6 +20,7 @@ use super::log::LogConfig;
 use super::tls::{AgentAuthority, PlainHttp};
 use crate::notary::AuditConfig;
 use crate::policy::Policy;
+use crate::sinks::SinkConfig;
 
 /// Where the control plane listens where nothing else is said.
 pub const DEFAULT_PORT: u16 = 4000;
@@ -156,6 +157,14 @@ impl PlaneConfig {
             ));
         }
         found.extend(self.ledger.finding());
+        let unsigned = |sink: &&SinkConfig| self.audit.signing_key.is_none() && sink.content.checkpoints();
+        let nothing = |sink: &SinkConfig| {
+            format!(
+                "audit.sinks: \"{}\" is to have checkpoints, and there are none without audit.signing_key_file",
+                sink.name
+            )
+        };
+        found.extend(self.audit.sinks.iter().filter(unsigned).map(nothing));
         found
     }
 }

@@ -146,6 +146,63 @@ fn plain_http_beyond_this_machine_is_refused_unless_a_proxy_is_said_to_stand_bef
     assert!(found.contains("plain_http: expected"), "{found}");
 }
 
+#[test]
+fn a_sink_has_a_name_a_kind_and_what_its_kind_needs() {
+    let home = Home::new();
+    let secret = home.file("siem", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", 0o600);
+    home.file("open-secret", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", 0o644);
+    home.file("no-secret", "hunter2\n", 0o600);
+    home.file("no-pem", "hello", 0o644);
+    let parse = |sinks: &str| home.parse(&format!("{GOOD}{}", sinks.replace("[S]", "[[audit.sinks]]")), &[]);
+    let good = "[S]\nname='siem'\nkind='http'\nwhat=['events','checkpoints']\nurl='http://127.0.0.1:9/x'\nsecret_file='@/siem'\n\
+                [S]\nname='disk'\nkind='file'\nwhat=['events']\npath='/x'\n[S]\nname='out'\nkind='stdout'\nwhat=['events']\n";
+    let config = parse(good).unwrap();
+    assert_eq!(config.audit.sinks.len(), 3);
+    assert!(config.findings()[0].contains("\"siem\" is to have checkpoints"), "{:?}", config.findings());
+    assert!(!format!("{config:?}").contains("AAAA"));
+    let http = |more: &str| format!("[S]\nname='siem'\nkind='http'\nwhat=['events']\n{more}");
+    let cases: &[(String, &[&str])] = &[
+        ("[S]".into(), &["audit.sinks[1].name: is missing", "[1].kind: is missing", "[1].what: expected a list"]),
+        (
+            "[S]\nname='A B'\nkind='syslog'\nwhat=['all']".into(),
+            &["name: a name has", "kind: expected \"file\"", "what: expected"],
+        ),
+        ("[S]\nname='a'\nkind='file'\nwhat=['events','events']".into(), &["what: expected", "path: is missing"]),
+        (
+            "[S]\nname='a'\nkind='file'\nwhat=[]\npath='x'\nurl='x'".into(),
+            &["what: expected", "`x` must be an absolute", "url: is nothing"],
+        ),
+        (
+            "[S]\nname='a'\nkind='stdout'\nwhat=['events']\npath='/x'".into(),
+            &["path: is nothing that a sink of this kind has"],
+        ),
+        (http(""), &["url: is missing", "secret_file: is missing", "openssl rand"]),
+        (http("secret='whsec_x'\nurl='https://x'"), &["secret: a secret may not stand", "audit.sinks[1].secret_file"]),
+        (http("url='http://10.0.0.7'\nsecret_file='@/siem'"), &["url: plain http:// is only for this machine"]),
+        (http("url='x'\nsecret_file='@/open-secret'"), &["url: an address is written", "secret_file", "chmod 0600"]),
+        (http("url='https://x'\nsecret_file='@/no-secret'"), &["secret_file", "holds no webhook secret"]),
+        (http("url='https://x'\nsecret_file='@/gone'"), &["secret_file: cannot read"]),
+        (http("url='https://x'\nsecret_file='siem'"), &["secret_file: `siem` must be an absolute path"]),
+        (http("url='https://x'\nsecret_file='@/siem'\nca_file='@/no-pem'"), &["audit.sinks[1].ca_file"]),
+        (
+            format!("{good}{}", good.replace("'out'", "'more'")),
+            &["two sinks are called \"siem\"", "there is one stdout", "/x is written by something else"],
+        ),
+        ("[audit]\nsinks = 'siem'".into(), &["audit.sinks: expected tables, each written as [[audit.sinks]]"]),
+        (
+            "[audit]\ncheckpoint_file='/x'\n[S]\nname='disk'\nkind='file'\nwhat=['events']\npath='/x'".into(),
+            &["/x is written by something else"],
+        ),
+    ];
+    for (text, says) in cases {
+        let found = parse(text).map(|_| ()).expect_err(text);
+        says.iter().for_each(|part| assert!(found.contains(part), "for {text:?}: {part:?} is not in {found:?}"));
+        assert!(!found.contains("hunter2") && !found.contains("AAAA"), "{found}");
+    }
+    std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(parse(good).is_ok(), "a group may read it");
+}
+
 const CERTIFICATE: &str = include_str!("../../../agent/tests/agent/tls/certificate.pem");
 const KEY: &str = include_str!("../../../agent/tests/agent/tls/key.pem");
 

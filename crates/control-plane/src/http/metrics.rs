@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::plane::Plane;
 use crate::store::jobs::Timing;
 use crate::store::status::Gauges;
-use crate::store::{Lane, PoolUse};
+use crate::store::{Lane, PoolUse, sinks};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
@@ -54,6 +54,11 @@ struct PoolPart {
     state: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Sink {
+    sink: String,
+}
+
 /// The numbers of one process.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -71,6 +76,9 @@ pub struct Metrics {
     regression: Gauge,
     observing: Gauge,
     certificate: Gauge<f64, AtomicU64>,
+    sink_waiting: Family<Sink, Gauge>,
+    sink_delivered: Family<Sink, Gauge<f64, AtomicU64>>,
+    sink_failures: Family<Sink, Counter>,
 }
 
 impl Default for Metrics {
@@ -92,6 +100,9 @@ impl Default for Metrics {
             regression: Gauge::default(),
             observing: Gauge::default(),
             certificate: Gauge::default(),
+            sink_waiting: Family::default(),
+            sink_delivered: Family::default(),
+            sink_failures: Family::default(),
         };
         Self { registry: Arc::new(metrics.register()), ..metrics }
     }
@@ -119,6 +130,12 @@ impl Metrics {
         registry.register("ledger_observing", observing, self.observing.clone());
         let certificate = "Seconds until the certificate of this port ends; infinite without TLS";
         registry.register("tls_certificate_expires_seconds", certificate, self.certificate.clone());
+        let waiting = "Events and checkpoints that a sink of the audit log has not got yet";
+        registry.register("audit_sink_waiting", waiting, self.sink_waiting.clone());
+        let delivered = "When a sink was last delivered to, in seconds since 1970; 0 if never";
+        registry.register("audit_sink_delivered_seconds", delivered, self.sink_delivered.clone());
+        let failures = "Deliveries by this process that a sink did not take";
+        registry.register("audit_sink_failures", failures, self.sink_failures.clone());
         registry
     }
 
@@ -158,6 +175,20 @@ impl Metrics {
         }
         self.unsealed.set(gauges.audit_unsealed);
         self.oldest_uncut.set(gauges.oldest_uncut_seconds);
+    }
+
+    /// Shows how the sinks of the audit log stand.
+    pub fn show_sinks(&self, sinks: &[sinks::Gauge]) {
+        for found in sinks {
+            let label = Sink { sink: found.name.clone() };
+            self.sink_waiting.get_or_create(&label).set(found.waiting);
+            self.sink_delivered.get_or_create(&label).set(found.delivered_at);
+        }
+    }
+
+    /// Counts a delivery that a sink did not take.
+    pub fn sink_failed(&self, sink: &str) {
+        self.sink_failures.get_or_create(&Sink { sink: sink.to_owned() }).inc();
     }
 
     /// Shows whether the audit log went back.

@@ -5,7 +5,7 @@
 //! or says something else about its past, is a regression until an admin accepts it. What shows it is kept in the
 //! ledger, so that every process knows; sessions still end.
 
-mod sink;
+mod checkpoint_file;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,19 +15,22 @@ use gk_shared::audit::{AuditAction, AuditFinding, Opened, SealedHead, Trust};
 use gk_shared::problem::ErrorCode;
 
 use crate::http::problem::{ApiError, chain};
+use crate::sinks::SinkConfig;
 use crate::store::audit::{self, SignError, Standing};
 use crate::store::recovery::{self, Cause, Evidence};
 use crate::store::{Event, Ledger, StoreError};
 
-pub use sink::{Sink, SinkError};
+pub use checkpoint_file::{CheckpointFile, CheckpointFileError};
 
-/// What a control plane signs its audit log with, and where it keeps the checkpoints besides the ledger.
+/// What a control plane signs its audit log with, where it keeps the checkpoints besides the ledger, and who gets copies.
 #[derive(Debug, Clone, Default)]
 pub struct AuditConfig {
     /// The key; without one nothing is signed.
     pub signing_key: Option<Arc<SigningKey>>,
     /// The file; without one only agents and callers notice a log that went back.
     pub checkpoint_file: Option<PathBuf>,
+    /// Where copies of the log are delivered.
+    pub sinks: Vec<SinkConfig>,
 }
 
 /// A log that went back: what is wrong, and who had seen it otherwise.
@@ -46,7 +49,7 @@ pub struct Notary(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     key: Option<Arc<SigningKey>>,
-    sink: Option<Sink>,
+    file: Option<CheckpointFile>,
     found: RwLock<Found>,
 }
 
@@ -63,8 +66,8 @@ impl Notary {
     /// A notary with these settings.
     #[must_use]
     pub fn new(config: &AuditConfig) -> Self {
-        let sink = config.checkpoint_file.clone().map(Sink::new);
-        Self(Arc::new(Parts { key: config.signing_key.clone(), sink, found: RwLock::default() }))
+        let file = config.checkpoint_file.clone().map(CheckpointFile::new);
+        Self(Arc::new(Parts { key: config.signing_key.clone(), file, found: RwLock::default() }))
     }
 
     /// What was found, if the log went back.
@@ -121,17 +124,17 @@ impl Notary {
     /// # Errors
     /// The ledger's own trouble, a key that may not sign, or a file that cannot be read or written.
     pub async fn sign(&self, ledger: &Ledger) -> Result<(), NotaryError> {
-        let newest = match &self.0.sink {
-            Some(sink) => sink.newest().await?,
+        let newest = match &self.0.file {
+            Some(file) => file.newest().await?,
             None => None,
         };
-        if let (Some(sink), Some(newest)) = (&self.0.sink, &newest) {
-            let opened = Trust::default().open(newest).map_err(|finding| sink.unbelievable(finding))?;
+        if let (Some(file), Some(newest)) = (&self.0.file, &newest) {
+            let opened = Trust::default().open(newest).map_err(|finding| file.unbelievable(finding))?;
             self.compare(ledger, &opened, "the checkpoint file").await?;
         }
         let (Some(key), None) = (&self.0.key, self.regression()) else { return Ok(()) };
-        let keep = async |sealed: SealedHead| match &self.0.sink {
-            Some(sink) if newest.as_ref() != Some(&sealed) => sink.append(sealed).await,
+        let keep = async |sealed: SealedHead| match &self.0.file {
+            Some(file) if newest.as_ref() != Some(&sealed) => file.append(sealed).await,
             Some(_) | None => Ok(()),
         };
         Ok(audit::sign(ledger, key, keep).await?)
@@ -187,7 +190,7 @@ impl Notary {
         match audit::keys(ledger).await {
             Ok(keys) => Ok(keys.epochs().iter().any(|epoch| theirs(&epoch.key))),
             Err(SignError::Store(error)) => Err(error),
-            Err(SignError::Keys(_) | SignError::Retired { .. } | SignError::Unknown | SignError::Sink(_)) => Ok(false),
+            Err(SignError::Keys(_) | SignError::Retired { .. } | SignError::Unknown | SignError::File(_)) => Ok(false),
         }
     }
 
@@ -240,7 +243,7 @@ async fn strange_keys(ledger: &Ledger, known: &Opened) -> Result<Option<AuditFin
         Ok(keys) if keys.extends(&known.keys) => Ok(None),
         Err(SignError::Store(error)) => Err(error),
         Err(SignError::Keys(finding)) => Ok(Some(finding)),
-        Ok(_) | Err(SignError::Retired { .. } | SignError::Unknown | SignError::Sink(_)) => {
+        Ok(_) | Err(SignError::Retired { .. } | SignError::Unknown | SignError::File(_)) => {
             Ok(Some(AuditFinding::UnknownKey { seq: known.checkpoint.head.size }))
         }
     }
@@ -254,7 +257,7 @@ pub enum NotaryError {
     Sign(#[from] SignError),
     /// The file outside the ledger.
     #[error(transparent)]
-    Sink(#[from] SinkError),
+    File(#[from] CheckpointFileError),
 }
 
 impl From<StoreError> for NotaryError {
@@ -270,14 +273,14 @@ impl NotaryError {
         match self {
             Self::Sign(SignError::Store(error)) => error.code(),
             Self::Sign(SignError::Keys(_)) => ErrorCode::AuditRegression,
-            Self::Sign(SignError::Retired { .. } | SignError::Unknown) | Self::Sink(_) => ErrorCode::ConfigInvalid,
-            Self::Sign(SignError::Sink(_)) => ErrorCode::AuditUnavailable,
+            Self::Sign(SignError::Retired { .. } | SignError::Unknown) | Self::File(_) => ErrorCode::ConfigInvalid,
+            Self::Sign(SignError::File(_)) => ErrorCode::AuditUnavailable,
         }
     }
 
     /// Whether trying again later may help: the ledger is away, or a disk is full.
     #[must_use]
     pub const fn passes(&self) -> bool {
-        matches!(self, Self::Sign(SignError::Store(_) | SignError::Sink(_)))
+        matches!(self, Self::Sign(SignError::Store(_) | SignError::File(_)))
     }
 }

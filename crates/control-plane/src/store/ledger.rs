@@ -137,6 +137,12 @@ impl Ledger {
         bytes
     }
 
+    /// About this long, so that many who failed together do not come back together.
+    #[must_use]
+    pub fn jittered(&self, pause: Duration) -> Duration {
+        random::jittered(self.randomness(), pause)
+    }
+
     /// How busy the connections of a lane are.
     #[must_use]
     pub fn pool_use(&self, lane: Lane) -> PoolUse {

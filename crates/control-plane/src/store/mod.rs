@@ -25,6 +25,7 @@
 //! | [`cleanup::check`], [`cleanup::run`] | what is left that should be gone; try again now |
 //! | [`audit::record`] | an event without a change (denials, refusals) |
 //! | [`audit::seal`], [`audit::events`], [`audit::checkpoint`], [`audit::unsealed`] | link events, read the log |
+//! | [`sinks::turn`], [`sinks::batch`], [`sinks::begin`], [`sinks::finish`] | what is delivered to a sink of the log, by whom, and that it was |
 //! | [`status::status`], [`status::gauges`] | numbers for `/v1/status` and `/metrics` |
 //! | [`scan::run`], [`scan::tidy`] | what the clocks call: expiry, lost jobs, housekeeping |
 
@@ -47,6 +48,7 @@ pub mod recovery;
 mod row;
 pub mod scan;
 pub mod sessions;
+pub mod sinks;
 pub mod status;
 pub mod targets;
 pub mod tokens;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gk_control_plane::config::Limits;
-use gk_control_plane::notary::{AuditConfig, Sink};
+use gk_control_plane::notary::{AuditConfig, CheckpointFile};
 use gk_shared::audit::note::SigningKey;
 use gk_shared::audit::witness::{Advance, advance};
 use gk_shared::audit::{SealedHead, Trust};
@@ -18,7 +18,7 @@ use crate::support::{Caller, World};
 /// What `World` is signed with.
 fn audit(file: Option<PathBuf>) -> AuditConfig {
     let key = SigningKey::from_seed([7; 32].into());
-    AuditConfig { signing_key: Some(Arc::new(key)), checkpoint_file: file }
+    AuditConfig { signing_key: Some(Arc::new(key)), checkpoint_file: file, ..AuditConfig::default() }
 }
 
 async fn checkpoint(caller: &Caller, path: &str) -> Checkpoint {
@@ -96,7 +96,7 @@ async fn the_last_word_of_a_control_plane_that_stops_is_signed_and_in_its_file()
     let world = World::audited(Limits::default(), audit(Some(file.clone()))).await;
     world.dana().await;
     let pg = world.stop().await;
-    let newest = Sink::new(file.clone()).newest().await.unwrap().expect("has lines");
+    let newest = CheckpointFile::new(file.clone()).newest().await.unwrap().expect("has lines");
     let size = Trust::default().open(&newest).unwrap().checkpoint.head.size;
     let count = "SELECT (SELECT count(*) FROM audit_events), (SELECT max(size) FROM audit_checkpoints)";
     let row = pg.superuser("ledger").await.query_one(count, &[]).await.unwrap();

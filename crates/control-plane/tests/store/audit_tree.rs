@@ -21,7 +21,7 @@ fn key(seed: u8) -> SigningKey {
 /// A control plane's notary with this key, which keeps its checkpoints in `file`.
 fn notary(seed: u8, dir: Option<&tempfile::TempDir>) -> Notary {
     let checkpoint_file = dir.map(|dir| dir.path().join("checkpoints"));
-    Notary::new(&AuditConfig { signing_key: Some(Arc::new(key(seed))), checkpoint_file })
+    Notary::new(&AuditConfig { signing_key: Some(Arc::new(key(seed))), checkpoint_file, ..AuditConfig::default() })
 }
 
 /// So many events more, all of them linked.

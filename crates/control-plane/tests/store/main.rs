@@ -10,6 +10,7 @@ mod observe;
 mod scan;
 mod schema;
 mod sessions;
+mod sinks;
 mod speed;
 mod support;
 mod tokens;

@@ -3,9 +3,9 @@
 //! Always holds: an address is https, or plain http to this very machine, so a token never crosses a network readable.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
+use gk_edge::client::is_loopback;
 use reqwest::Url;
 
 /// The checked address of a control plane.
@@ -41,12 +41,6 @@ impl Address {
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.url)
     }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl FromStr for Address {

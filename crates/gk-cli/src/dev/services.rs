@@ -74,6 +74,7 @@ impl Parts {
         config.audit = AuditConfig {
             signing_key: Some(Arc::new(secrets::audit_key(dir)?)),
             checkpoint_file: Some(dir.checkpoints()),
+            ..AuditConfig::default()
         };
         let mut plane = Part::start("control plane", |stop| async move {
             let served = gk_control_plane::serve(config, listener, stop).await;

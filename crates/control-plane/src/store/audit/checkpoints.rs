@@ -39,7 +39,7 @@ pub enum SignError {
     Unknown,
     /// The signed checkpoint could not be kept.
     #[error("the checkpoint file cannot be written")]
-    Sink(#[source] std::io::Error),
+    File(#[source] std::io::Error),
 }
 
 /// A signed checkpoint as it stands in the ledger.
@@ -132,7 +132,7 @@ where
     let number = i32::try_from(epoch).expect("there are few epochs");
     let params: [&(dyn ToSql + Sync); 4] = [&Ledger::tenant().uuid(), &head.size, &number, &note];
     tx.execute(ADD_CHECKPOINT, &params).await.map_err(StoreError::audit)?;
-    keep(SealedHead { checkpoint: note, epochs: epochs(&*tx).await? }).await.map_err(SignError::Sink)?;
+    keep(SealedHead { checkpoint: note, epochs: epochs(&*tx).await? }).await.map_err(SignError::File)?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())
 }

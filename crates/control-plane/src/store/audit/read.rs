@@ -49,14 +49,15 @@ pub async fn events(ledger: &Ledger, after: i64, limit: u16, filter: &AuditFilte
     let params: [&(dyn ToSql + Sync); 5] = [&after, &filter.object, &filter.actor, &action, &one_more];
     let sql = if filter.object.is_some() { EVENTS_OF } else { EVENTS };
     let rows = ledger.query(sql, &params).await?;
-    let mut events = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+    let mut events = rows.iter().map(link).collect::<Result<Vec<_>, _>>()?;
     let more = events.len() > usize::from(limit);
     events.truncate(usize::from(limit));
     let next_after = events.last().map_or(after, |last| last.seq);
     Ok(AuditPage { events, next_after, more, unsealed: unsealed(ledger).await? })
 }
 
-fn record(row: &Row) -> Result<AuditRecord, StoreError> {
+/// A row of `seq`, `prev`, `hash` and `canonical`.
+pub(in crate::store) fn link(row: &Row) -> Result<AuditRecord, StoreError> {
     let row = Reader::new(row, "audit link");
     Ok(AuditRecord {
         seq: row.get("seq")?,
