@@ -189,7 +189,7 @@ async fn stdout_has_the_log_and_nothing_else_and_stderr_has_everything_else() {
     let mut command = program(&config, &["run"]);
     command.env("GK_LOG", "debug").env("GK_LOG_FORMAT", "json").stdout(Stdio::piped()).stderr(Stdio::piped());
     let process = command.spawn().unwrap();
-    let delivered = "SELECT 1 FROM audit_sinks WHERE name = 'out' AND event >= 150 AND size > 0";
+    let delivered = "SELECT 1 FROM audit_sinks WHERE name = 'out' AND event >= 150 AND epoch > 0";
     let ledger = world.pg.superuser("ledger").await;
     // Both pipes are read from the start: the process must never wait for us.
     let pid = pid(&process);
@@ -236,4 +236,31 @@ async fn a_stdout_that_nobody_reads_stops_neither_the_control_plane_nor_its_end(
     kill_process(pid(&process), Signal::TERM).unwrap();
     let ended = tokio::time::timeout(SOON, process.wait()).await.expect("it ends").unwrap();
     assert!(ended.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_control_planes_share_a_sink_and_each_goes_on_where_the_other_was_killed() {
+    let (home, receiver, world) = (Home::new(), Receiver::start(&[]).await, world(Vec::new()).await);
+    let sink = format!(
+        "[[audit.sinks]]\nname = 'siem'\nkind = 'http'\nwhat = ['events']\nurl = '{}'\nsecret_file = '{}'\n",
+        receiver.url,
+        home.file("siem", receiver.secret(), 0o600).display()
+    );
+    let spawn = |name: &str| {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = home.settings(&world.pg.superuser_dsn("ledger"), &format!("listen = '{free}'"));
+        let text = std::fs::read_to_string(&config).unwrap();
+        program(&home.file(name, format!("{text}{sink}"), 0o644), &["run"]).spawn().unwrap()
+    };
+    let (mut one, mut two) = (spawn("one.toml"), spawn("two.toml"));
+    world.person("early", &["requester"], &["dev"]).await;
+    whole(&world, &receiver).await;
+    one.kill().await.unwrap();
+    world.person("with-two", &["requester"], &["dev"]).await;
+    whole(&world, &receiver).await;
+    let _one = spawn("one.toml");
+    two.kill().await.unwrap();
+    world.person("with-one", &["requester"], &["dev"]).await;
+    whole(&world, &receiver).await;
+    assert!(receiver.got().iter().all(|got| receiver.verifies(got)));
 }
