@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// A sink is taken over a quarter of a minute after its process was killed; twice that, and a busy machine.
 const LONG: Duration = Duration::from_secs(90);
+/// The second verifier, which shares nothing with the first.
+const VERIFIER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verify.py");
 const POLICY: &str = "[[rule]]\nname = \"dev\"\nwho = [\"group:dev\"]\ntargets = [\"pg-local\"]\nroles = [\"app_read\"]\n\
                       max_ttl = \"1h\"\nreason = \"optional\"\n";
 /// 32 bytes of nothing, as a receiver and a sender share them.
@@ -38,10 +40,10 @@ fn receiver(room: &Room) -> (Daemon, u16) {
     (Daemon::new("receiver", Path::new("/usr/bin/python3"), &args, room.path("receiver.log")), number)
 }
 
-/// Lines of a file that are whole.
-fn lines(room: &Room, name: &str) -> usize {
+/// Events that a file holds whole.
+fn held(room: &Room, name: &str) -> usize {
     let text = std::fs::read_to_string(room.path(name)).unwrap_or_default();
-    text.matches('\n').count()
+    text.split_inclusive('\n').filter(|line| line.starts_with("{\"seq\"") && line.ends_with('\n')).count()
 }
 
 async fn events(plane: &Plane) -> usize {
@@ -49,10 +51,10 @@ async fn events(plane: &Plane) -> usize {
     usize::try_from(count).expect("is no less than none")
 }
 
-/// Waits until this file has as many lines as there are events.
+/// Waits until this file has as many events as there are.
 async fn arrived(room: &Room, plane: &Plane, name: &str) {
     eventually(LONG, "everything has arrived", async || {
-        let (found, written) = (lines(room, name), events(plane).await);
+        let (found, written) = (held(room, name), events(plane).await);
         if found >= written { Ok(()) } else { Err(format!("{name}: {found} of {written}")) }
     })
     .await;
@@ -63,8 +65,8 @@ async fn a_control_plane_and_a_receiver_that_are_killed_lose_nothing_and_what_wa
     let mut room = room();
     let (mut receiver, port) = receiver(&room);
     let more = format!(
-        "[[audit.sinks]]\nname = \"siem\"\nkind = \"http\"\nwhat = [\"events\"]\nurl = \"http://127.0.0.1:{port}/in\"\nsecret_file = {:?}\n\
-         [[audit.sinks]]\nname = \"disk\"\nkind = \"file\"\nwhat = [\"events\"]\npath = {:?}\n\
+        "[[audit.sinks]]\nname = \"siem\"\nkind = \"http\"\nwhat = [\"events\", \"checkpoints\"]\nurl = \"http://127.0.0.1:{port}/in\"\nsecret_file = {:?}\n\
+         [[audit.sinks]]\nname = \"disk\"\nkind = \"file\"\nwhat = [\"events\", \"checkpoints\"]\npath = {:?}\n\
          [[audit.sinks]]\nname = \"heads\"\nkind = \"file\"\nwhat = [\"checkpoints\"]\npath = {:?}\n",
         room.path("siem"),
         room.path("disk.ndjson"),
@@ -93,8 +95,14 @@ async fn a_control_plane_and_a_receiver_that_are_killed_lose_nothing_and_what_wa
     for name in ["received.ndjson", "disk.ndjson"] {
         let args = ["audit", "verify", name, "--from-witness", "heads.ndjson", "--require-anchor", "--json"];
         let said = room.run("gk", &args).await.ok().json();
-        assert_eq!(said["size"].as_u64(), u64::try_from(lines(&room, name)).ok(), "{name}: each event once: {said}");
+        assert_eq!(said["size"].as_u64(), u64::try_from(held(&room, name)).ok(), "{name}: each event once: {said}");
+        let said = room.run("python3", &[VERIFIER, name]).await.ok();
+        assert_eq!(said.stdout.trim(), format!("ok {}", held(&room, name)));
     }
+    // What two sinks got is one log, too; and one event that was left out shows.
+    room.sh("grep seq disk.ndjson > events; cat heads.ndjson events | gk audit verify -").await.ok();
+    let cut = room.sh("grep -v '\"seq\":30,' disk.ndjson > cut; gk audit verify cut").await;
+    assert!(cut.code == 10 && cut.stdout.contains("30"), "{cut:?}");
 }
 
 /// The file may not grow by more than a part of the next line: for its writer that is a disk that is full.

@@ -247,19 +247,24 @@ def verify(export, witnesses, key, require_anchor):
     known = [trust.open(sealed, learn=True) for sealed in witnesses]
     with open(export, "rb") as file:
         lines = file.readlines()
-    sealed = read_sealed(lines[0]) if lines else None
-    lines = lines[1:] if sealed else lines
+    said = [sealed for sealed in map(read_sealed, lines) if sealed]  # the last is what the log says of itself
+    lines, marks = [line for line in lines if not read_sealed(line)], []
+    for sealed in said[:-1]:
+        try:
+            marks.append(trust.open(sealed, learn=True))
+        except Finding as finding:
+            deferred = deferred or finding
     try:
-        own = trust.open_own(sealed)
+        own = trust.open_own(said[-1] if said else None)
     except Finding as finding:
-        deferred = finding
+        deferred = deferred or finding
     log = Log()
     try:
         for line in lines:
             log.take(line)
     except Finding as finding:
         broken = finding
-    size, anchors = len(log.heads) - 1, known + [own] * bool(own)
+    size, anchors = len(log.heads) - 1, known + marks + [own] * bool(own)
     against = [anchor.size for anchor in anchors if log.says(anchor) is False]
     if against:
         raise Finding("forked" if own and log.says(own) and not broken else "rewritten", min(against))

@@ -223,6 +223,32 @@ fn a_signed_export_verifies_offline_with_a_key_and_with_what_was_seen_before() {
     home.gk(["audit", "verify", "log", "--key", "nonsense"]).exits(2).silent();
 }
 
+/// A sink that is given both has checkpoints among its records.
+#[test]
+fn checkpoints_among_the_records_have_to_agree_with_them_and_with_each_other() {
+    let (home, good, signer) = (Home::new(), log(6), Signer(1));
+    let forged = linked((1..=6).map(|n| event(n, "2026-11-22T09:00:00.000000Z")));
+    let head = |signer: &Signer, records: &[AuditRecord]| format!("{}\n", signer.seal(records).line());
+    let seal = |size: usize| head(&signer, &good[..size]);
+    let all = |parts: [&str; 5]| parts.concat();
+    let (three, two, end) = (lines(&good[..3]), lines(&good[3..5]), lines(&good[5..]));
+    let rows = [
+        (None, all([&three, &seal(3), &two, &end, &seal(6)])),
+        (None, all([&seal(0), &three, &two, &seal(2), &end])),
+        (Some("forked"), all([&three, &head(&signer, &forged[..3]), &two, &end, &seal(6)])),
+        (Some("rewritten"), all([&lines(&forged), &seal(3), "", "", &seal(6)])),
+        (Some("unknown_key"), all([&three, &head(&Signer(2), &good[..3]), &two, &end, &seal(6)])),
+        (Some("cut"), all([&seal(6), &three, &seal(3), &two, ""])),
+        (Some("out_of_order"), all([&three, &seal(3), &end, &two, &seal(6)])),
+    ];
+    for (finding, text) in rows {
+        home.file("log", text, 0o644);
+        let code = if finding.is_some() { 10 } else { 0 };
+        let ran = home.gk(["audit", "verify", "log", "--json"]).exits(code);
+        assert_eq!(ran.json()["finding"]["kind"], json!(finding), "{ran:?}");
+    }
+}
+
 #[test]
 fn what_a_signature_shows_has_a_name_each() {
     let home = Home::new();

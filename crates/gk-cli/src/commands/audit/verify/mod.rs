@@ -3,7 +3,8 @@
 mod check;
 mod report;
 
-use std::io::BufRead;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read, Seek as _};
 use std::path::{Path, PathBuf};
 
 use gk_shared::audit::note::VerifierKey;
@@ -94,33 +95,55 @@ fn unbelieved(finding: AuditFinding) -> Checked {
     Checked { head: Err(finding), signed: None, clock_went_back: None }
 }
 
-/// Reads an export: a signed checkpoint if the log has a key, then one record a line.
+/// Reads an export, or what a sink was given: records, one a line, and signed checkpoints before or among them.
 fn read_file(app: &App, path: &Path, known: Known) -> Result<Check, CliError> {
     let failed = |error: std::io::Error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { ErrorCode::NotFound } else { ErrorCode::Usage };
         CliError::new(code, format!("cannot read {}: {error}", path.display()))
             .next("Name an export of `gk audit export`.")
     };
-    let lines: Box<dyn BufRead> = if path.as_os_str() == "-" {
-        Box::new(std::io::stdin().lock())
-    } else {
-        let file = std::fs::File::open(app.env.absolute(path)).map_err(failed)?;
-        Box::new(std::io::BufReader::new(file))
-    };
-    let mut lines = lines.split(b'\n').peekable();
-    let said = match lines.peek() {
-        Some(Ok(line)) => serde_json::from_slice::<SealedHead>(line).ok(),
-        Some(Err(_)) | None => None,
-    };
-    if said.is_some() {
-        lines.next();
+    let mut file = open(app, path).map_err(failed)?;
+    let mut broken = None;
+    let mut heads =
+        BufReader::new(&file).split(b'\n').map_while(|line| line.map_err(|error| broken = Some(error)).ok());
+    let mut check = known.check_all(heads.by_ref().filter_map(|line| sealed(&line)));
+    if let Some(error) = broken {
+        return Err(failed(error));
     }
-    let mut check = known.check(said);
-    for (place, line) in (1_i64..).zip(lines) {
-        match serde_json::from_slice::<AuditRecord>(&line.map_err(failed)?) {
+    file.rewind().map_err(failed)?;
+    let mut place = 0;
+    for line in BufReader::new(&file).split(b'\n') {
+        let line = line.map_err(failed)?;
+        if sealed(&line).is_some() {
+            continue;
+        }
+        place += 1;
+        match serde_json::from_slice::<AuditRecord>(&line) {
             Ok(record) => check.take(&record),
             Err(_) => check.unreadable(place),
         }
     }
     Ok(check)
+}
+
+/// The line, if it is a signed checkpoint; a record is told by its first word.
+fn sealed(line: &[u8]) -> Option<SealedHead> {
+    serde_json::from_slice(line).ok()
+}
+
+/// The file, which is read twice; what can be read only once is copied first.
+fn open(app: &App, path: &Path) -> std::io::Result<File> {
+    let mut once: Box<dyn Read> = if path.as_os_str() == "-" {
+        Box::new(std::io::stdin().lock())
+    } else {
+        let file = File::open(app.env.absolute(path))?;
+        if file.metadata()?.is_file() {
+            return Ok(file);
+        }
+        Box::new(file)
+    };
+    let mut copy = tempfile::tempfile()?;
+    std::io::copy(&mut once, &mut copy)?;
+    copy.rewind()?;
+    Ok(copy)
 }
