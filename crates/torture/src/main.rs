@@ -80,7 +80,7 @@ async fn main() -> ExitCode {
     let mut say = |line: &str| println!("{line}");
     let outcome = match (args.kills, args.expiry) {
         (Some(kills), _) => modes::kills::run(&plan, kills, &mut say).await,
-        (None, Some(sessions)) => modes::expiry::run(&plan, sessions, &mut say).await,
+        (None, Some(sessions)) => Box::pin(modes::expiry::run(&plan, sessions, &mut say)).await,
         (None, None) => run(&plan, &mut say).await,
     };
     if let Err(error) = write(&args, &outcome) {

@@ -35,7 +35,7 @@ async fn kills_lost_answers_and_late_workers_break_no_promise() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_end_on_time_whatever_part_is_dead() {
-    let outcome = modes::expiry::run(&plan(), 24, &mut |line| println!("{line}")).await;
+    let outcome = Box::pin(modes::expiry::run(&plan(), 24, &mut |line| println!("{line}"))).await;
     assert_eq!(outcome.failures(), Vec::<String>::new());
     assert_eq!(outcome.rounds.len(), 4);
 }

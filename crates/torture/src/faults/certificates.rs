@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// How long the agent's own certificate holds: it is renewed when two thirds of that are over.
 const AGENTS: &str = "24s";
 
@@ -26,9 +26,9 @@ pub(super) async fn expired(stage: &mut Stage, _: &mut StdRng) -> Hits {
     let held = Held::take(stage, 120).await;
     let said = {
         let _out = stage.out(&[Part::AgentToPlane]);
-        secure.shows(stage, &old, Timestamp::now() - SignedDuration::from_hours(1));
+        put(stage, &secure.dir, &old, -HOUR).await;
         let said = secure.says_expired(stage).await;
-        secure.shows(stage, &new, Timestamp::now() + DAY);
+        put(stage, &secure.dir, &new, HOUR).await;
         secure.is_heard(stage).await;
         said
     };
@@ -59,7 +59,7 @@ impl Secure {
         let room = &stage.stack.room;
         std::fs::create_dir(room.path(&dir)).expect("the directory is ours");
         room.write(&format!("{dir}/ca.pem"), &format!("{}{}", old.pem, new.pem));
-        put(stage, &dir, old, Timestamp::now() + DAY);
+        put(stage, &dir, old, HOUR).await;
         let place = room.path(&dir);
         room.run("gk-control-plane", &["agent-ca", "--out", &place.to_string_lossy()]).await.ok();
         let port = free_port();
@@ -74,11 +74,6 @@ impl Secure {
         agent.start();
         stage.stack.agent_is_online(&dir).await;
         Self { dir, agent, wire, _plane: plane }
-    }
-
-    /// Has the control plane show a certificate of this authority to whoever connects from now on.
-    fn shows(&self, stage: &Stage, authority: &Authority, until: Timestamp) {
-        put(stage, &self.dir, authority, until);
     }
 
     /// How often the agent says it, once it has to connect anew.
@@ -129,9 +124,12 @@ impl Secure {
     }
 }
 
-/// Writes what the control plane shows: the key first, so that no pair of both is taken for one.
-fn put(stage: &Stage, dir: &str, authority: &Authority, until: Timestamp) {
-    let papers = authority.server(until);
+/// Writes what the control plane shows to whoever connects from now on: a certificate that ends so much later than now. The
+/// key comes first; the two are used as a pair or not at all.
+async fn put(stage: &Stage, dir: &str, authority: &Authority, later: SignedDuration) {
+    let rows = stage.target_hand().ask("-- certificates::clock\nSELECT clock_timestamp()").await;
+    let now: Timestamp = rows.expect("the target is whole")[0].get(0);
+    let papers = authority.server(now + later);
     stage.stack.room.secret(&format!("{dir}/tls.key"), &papers.key);
     stage.stack.room.write(&format!("{dir}/tls.pem"), &papers.certificate);
 }

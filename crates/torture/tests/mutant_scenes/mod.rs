@@ -7,6 +7,7 @@ use gk_torture::judge::Invariant;
 use gk_torture::oracle::Credential;
 use gk_torture::part::Part;
 use gk_torture::settle;
+use gk_torture::sight::ledger_sight;
 use gk_torture::stage::Stage;
 use gk_torture::wire::Weather;
 use gk_torture::workload::{Made, Wish};
@@ -143,11 +144,11 @@ async fn ledger_loses(stage: &mut Stage, bug: bool) {
 /// A session ends while the control plane is down, and with the bug it does not see it when it is back.
 async fn nobody_looks(stage: &mut Stage, bug: bool) {
     let (id, _) = session(stage, "app_read", 5).await;
-    let id = id.uuid();
+    let uuid = id.uuid();
     let blind = format!(
         "CREATE FUNCTION blind() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
          CREATE TRIGGER blind BEFORE UPDATE ON sessions FOR EACH ROW
-         WHEN (OLD.id = '{id}' AND NEW.desired = 'absent') EXECUTE FUNCTION blind()"
+         WHEN (OLD.id = '{uuid}' AND NEW.desired = 'absent') EXECUTE FUNCTION blind()"
     );
     {
         let _out = stage.out(&[Part::Plane]);
@@ -157,21 +158,29 @@ async fn nobody_looks(stage: &mut Stage, bug: bool) {
         stage.stack.plane.process.start();
         stage.stack.plane.answers().await;
     }
-    let over = format!("SELECT 1 FROM sessions WHERE id = '{id}' AND ended_at IS NOT NULL");
+    let over = format!("SELECT 1 FROM sessions WHERE id = '{uuid}' AND ended_at IS NOT NULL");
     let (mut eye, begun) = (stage.ledger_eye(), Instant::now());
     while eye.ask(&over).await.is_none_or(|rows| rows.is_empty()) && begun.elapsed() < PATIENCE / 2 {
         tokio::time::sleep(POLL).await;
     }
-    is_in_the_books_as_over(stage).await;
+    is_in_the_books_as_over(stage, id).await;
 }
 
 /// Ends what other scenes have left, and holds the ledger against what is over.
-async fn is_in_the_books_as_over(stage: &mut Stage) {
-    for credential in stage.bench.vault.all() {
-        stage.caller().revoke(credential.session, PATIENCE).await;
+async fn is_in_the_books_as_over(stage: &mut Stage, id: SessionId) {
+    let (mut eye, begun) = (stage.ledger_eye(), Instant::now());
+    loop {
+        let sight = ledger_sight(&mut eye).await.expect("the ledger answers");
+        let others = sight.sessions.iter().filter(|(other, session)| **other != id && !session.ended);
+        let others: Vec<SessionId> = others.map(|(other, _)| *other).collect();
+        if others.is_empty() || begun.elapsed() > PATIENCE {
+            return settle::examine(stage, true).await;
+        }
+        for other in others {
+            stage.caller().revoke(other, PATIENCE).await;
+        }
+        watched(1).await;
     }
-    watched(3).await;
-    settle::examine(stage, true).await;
 }
 
 /// A worker of long ago comes back with another password. The target refuses it, unless its fence is gone.
