@@ -129,7 +129,7 @@ async fn a_report_without_the_lease_changes_nothing() {
     let never = "/v1/agent/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV/complete";
     agent.0.post(never, body(&lease.lease_token, 1)).await.refused(409, "stale_lease");
     let renewal = json!({"leaseToken": lease.lease_token, "generation": lease.generation});
-    assert_eq!(agent.0.post(&format!("{path}/renew"), renewal.clone()).await.expect(200).body["leaseMs"], 30_000);
+    assert_eq!(agent.0.post(&format!("{path}/renew"), renewal.clone()).await.expect(200).body["leaseMs"], 5_000);
     other.0.post(&format!("{path}/renew"), renewal.clone()).await.refused(409, "stale_lease");
     dana.post(&format!("/v1/sessions/{id}/revoke"), json!({})).await.expect(200);
     agent.0.post(&format!("{path}/renew"), renewal).await.refused(409, "stale_lease");
