@@ -120,19 +120,18 @@ impl Pump {
 
     /// Notes a failure, and gives the pause after it.
     fn failed(&mut self, error: &RoundError) -> Duration {
-        let asked = match error {
-            // The row may be gone with a ledger that was put back.
+        self.trouble.tell(&self.name, error);
+        match error {
+            // Nobody was bothered, and everything waits for the ledger. The row may be gone with one that was put back.
             RoundError::Store(_) => {
                 self.registered = false;
-                None
+                self.ledger.jittered(self.pace.first_pause)
             }
             RoundError::Delivery(error) => {
                 self.metrics.sink_failed(self.name.as_str());
-                error.retry_after()
+                self.ledger.jittered(self.trouble.pause(&self.pace)).max(error.retry_after().unwrap_or_default())
             }
-        };
-        self.trouble.tell(&self.name, error);
-        self.ledger.jittered(self.trouble.pause(&self.pace)).max(asked.unwrap_or_default())
+        }
     }
 }
 
