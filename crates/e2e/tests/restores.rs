@@ -113,7 +113,11 @@ async fn a_ledger_restored_from_a_backup_observes_until_it_is_accepted(version: 
     let listed = stack.gk_admin(&["recover", "show"]).await.exits(10).stdout;
     assert!(listed.contains(forgotten.role_name().as_str()) && listed.contains("unknown to the ledger"), "{listed}");
     stack.gk_admin(&["doctor"]).await.exits(10);
-    assert_eq!(admin.get("/readyz").await.expect("it answers").is(200)["mode"], "observe");
+    eventually(SOON, "each process knows", async || {
+        let ready = admin.get("/readyz").await.expect("it answers").is(200);
+        if ready["mode"] == "observe" { Ok(()) } else { Err(ready.to_string()) }
+    })
+    .await;
     User::login(&forgotten_dsn).await.expect("who is unknown is left until his own end");
     User::login(&known_dsn).await.expect("who is known stays");
     revoke(&stack, &known.to_string()).await;
