@@ -22,6 +22,8 @@ mod catalog;
 mod certificates;
 #[path = "http_api/credentials.rs"]
 mod credentials;
+#[path = "http_api/drain.rs"]
+mod drain;
 #[path = "http_api/handoff.rs"]
 mod handoff;
 #[path = "http_api/idempotency.rs"]

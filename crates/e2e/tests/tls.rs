@@ -195,8 +195,8 @@ async fn the_ledgers_connection_string_of_the_page_is_one_that_is_checked_to_the
         .command("postgresql://")
         .replace("ledger.internal:5432", &format!("localhost:{}", stack.plane.ledger.port()));
     stack.room.write("ledger-ca.pem", &stack.room.read("gk-ca.pem"));
-    stack.room.set("GK_LEDGER_URL_FILE", &stack.room.secret("ledger-url", &url).to_string_lossy());
+    let file = stack.room.secret("ledger-url", url.trim()).to_string_lossy().into_owned();
     // No TLS is spoken there: a client that insists on it goes away, instead of going on without.
-    let refused = stack.room.run("gk-control-plane", &["migrate"]).await;
+    let refused = stack.room.run("gk-control-plane", &["migrate", "--ledger-url-file", &file]).await;
     assert!(refused.code != 0 && refused.stderr.contains("TLS"), "{}", refused.stderr);
 }

@@ -72,6 +72,7 @@ pub(crate) enum Command {
     Role(cmd::role::Role),
     #[command(subcommand)]
     Audit(cmd::audit::Audit),
+    Trace(cmd::trace::Args),
     #[command(subcommand)]
     Cleanup(cmd::cleanup::Cleanup),
     #[command(subcommand)]

@@ -108,6 +108,7 @@ async fn call(app: &App, command: Command) -> Result<Exit, CliError> {
         Command::Target(command) => cmd::target::run(app, command).await,
         Command::Role(command) => cmd::role::run(app, command).await,
         Command::Audit(command) => Box::pin(cmd::audit::run(app, command)).await,
+        Command::Trace(args) => Box::pin(cmd::trace::run(app, &args)).await,
         Command::Cleanup(command) => cmd::cleanup::run(app, command).await,
         Command::Recover(command) => cmd::recover::run(app, command).await,
         Command::Token(command) => cmd::token::run(app, command).await,

@@ -71,7 +71,8 @@ pub fn table() -> Vec<Group> {
                 .routes(routes!(tokens::create::create_token))
                 .routes(routes!(tokens::list::list_tokens))
                 .routes(routes!(agents::enroll::enroll_agent))
-                .routes(routes!(agents::list::list_agents)),
+                .routes(routes!(agents::list::list_agents))
+                .routes(routes!(agents::drain::drain_agent)),
         ),
         group(
             Access::Admin,

@@ -25,7 +25,7 @@ use crate::wakeups::Wake;
 pub const ONLINE_SECONDS: i32 = 30;
 
 /// Enrols an agent: its actor, its targets (made where they are new) and a token. Enrolling a name again gives it these
-/// targets instead of those it had, and one more token.
+/// targets instead of those it had, and one more token; if it drained, it is given sessions again.
 ///
 /// # Errors
 /// The ledger's own trouble.
@@ -100,7 +100,7 @@ pub async fn revoke(ledger: &Ledger, origin: Origin, name: &AgentName) -> Result
 
 const UPSERT: &str = "-- agents::upsert
     INSERT INTO agents (id, tenant_id, actor_id) VALUES ($1, $2, $3)
-    ON CONFLICT (actor_id) DO UPDATE SET tenant_id = excluded.tenant_id RETURNING id";
+    ON CONFLICT (actor_id) DO UPDATE SET draining_at = NULL RETURNING id";
 
 async fn upsert(tx: &AuditedTx, actor: ActorId) -> Result<AgentId, StoreError> {
     let fresh: AgentId = tx.fresh();
@@ -128,8 +128,32 @@ async fn serve(tx: &AuditedTx, agent: AgentId, targets: &[TargetName]) -> Result
     Ok(())
 }
 
+const DRAIN: &str = "-- agents::drain
+    UPDATE agents SET draining_at = CASE WHEN $2 THEN coalesce(draining_at, now()) END WHERE id = $1";
+
+/// Gives an agent no new sessions from now on, or again; it goes on ending those there are. `None` if there is no such
+/// agent.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn drain(
+    ledger: &Ledger,
+    origin: Origin,
+    name: &AgentName,
+    drain: bool,
+) -> Result<Option<AgentView>, StoreError> {
+    let tx = ledger.begin(Lane::Normal, origin).await?;
+    let Some(row) = tx.opt(FIND, &[&Ledger::tenant().uuid(), &name.as_str()]).await? else { return Ok(None) };
+    let agent_id = Reader::new(&row, "agent").id("id", AgentId::from_uuid)?;
+    tx.query(DRAIN, &[&agent_id.uuid(), &drain]).await?;
+    let action = if drain { AuditAction::AgentDraining } else { AuditAction::AgentResumed };
+    tx.record(Event::new(action, agent_id).fact("agent", name)).commit().await?;
+    Ok(list(ledger).await?.into_iter().find(|agent| agent.agent_id == agent_id))
+}
+
 const LIST: &str = "-- agents::list
-    SELECT g.id, o.name, g.version, g.last_seen_at,
+    SELECT g.id, o.name, g.version, g.last_seen_at, g.draining_at,
+        (SELECT count(*) FROM jobs j WHERE j.agent_id = g.id AND j.state = 'leased' AND j.run_at > now()) AS jobs,
         coalesce(g.last_seen_at > now() - make_interval(secs => $2) AND o.disabled_at IS NULL, false) AS online,
         ARRAY(SELECT t.name FROM agent_targets x JOIN targets t ON t.id = x.target_id
               WHERE x.agent_id = g.id ORDER BY t.name) AS targets
@@ -153,6 +177,8 @@ fn view(row: &Row) -> Result<AgentView, StoreError> {
         version: row.get("version")?,
         last_seen_at: row.get("last_seen_at")?,
         online: row.get("online")?,
+        draining_at: row.get("draining_at")?,
+        jobs: row.get("jobs")?,
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gk_shared::ids::TokenId;
 use gk_shared::names::{AgentName, PackName, TargetName};
-use gk_shared::wire::agent::{AgentList, EnrollAgent, EnrolledAgent, RevokedAgent};
+use gk_shared::wire::agent::{AgentList, AgentView, DrainAgent, EnrollAgent, EnrolledAgent, RevokedAgent};
 use gk_shared::wire::audit::{AuditPage, Checkpoint};
 use gk_shared::wire::catalog::{PackList, PackView, TargetList, TargetView};
 use gk_shared::wire::cleanup::{CleanupReport, CleanupStarted, RunCleanup};
@@ -25,10 +25,22 @@ pub struct AuditQuery {
     pub wait: Duration,
     /// Only of this session.
     pub session: Option<String>,
+    /// Only about this.
+    pub object: Option<String>,
     /// Only of this actor.
     pub actor: Option<String>,
     /// Only of this action.
     pub action: Option<String>,
+    /// Only with this end.
+    pub outcome: Option<String>,
+    /// Only because of this request.
+    pub request: Option<String>,
+    /// Only at this time or after.
+    pub since: Option<String>,
+    /// Only before this time.
+    pub until: Option<String>,
+    /// Only with these words.
+    pub text: Option<String>,
 }
 
 impl Client {
@@ -128,6 +140,14 @@ impl Client {
         self.call(Call::post(&format!("/v1/agents/{name}/revoke"), &serde_json::json!({}))).await
     }
 
+    /// Gives an agent no new sessions, or again.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn drain_agent(&self, name: &AgentName, asked: &DrainAgent) -> Result<AgentView, CallError> {
+        self.call(Call::post(&format!("/v1/agents/{name}/drain"), asked)).await
+    }
+
     /// A page of the audit log.
     ///
     /// # Errors
@@ -139,6 +159,12 @@ impl Client {
             .query_if("session", asked.session.as_ref())
             .query_if("actor", asked.actor.as_ref())
             .query_if("action", asked.action.as_ref())
+            .query_if("object", asked.object.as_ref())
+            .query_if("outcome", asked.outcome.as_ref())
+            .query_if("request", asked.request.as_ref())
+            .query_if("since", asked.since.as_ref())
+            .query_if("until", asked.until.as_ref())
+            .query_if("text", asked.text.as_ref())
             .waiting(asked.wait);
         self.call(call).await
     }

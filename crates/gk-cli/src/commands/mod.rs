@@ -23,4 +23,5 @@ pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod target;
 pub(crate) mod token;
+pub(crate) mod trace;
 pub(crate) mod version;

@@ -174,3 +174,49 @@ fn tokens_are_made_used_narrowed_and_revoked() {
     ci.gk(["status"]).exits(4).silent().says("error[token_invalid]").says("(GK_TOKEN_FILE)");
     assert!(dev.gk("agent list").exits(0).stdout.contains("online"));
 }
+
+#[test]
+fn what_came_of_a_request_is_searched_and_traced() {
+    let dev = Dev::start();
+    let (id, _) = dev.session("--ttl 15m");
+    let shown = dev.gk(&format!("session show {id} --json")).exits(0).json();
+    let request = shown["correlationId"].as_str().expect("an id").to_owned();
+    dev.gk(&format!("session revoke {id}")).exits(0);
+    soon("its end", || dev.gk(&format!("session show {id} --field status")).stdout == "revoked\n");
+    let traced = dev.gk(&format!("trace {request}")).exits(0).stdout;
+    for step in ["session.requested", "session.created", "session.cut", "session.cleaned", "+0.000s", "revoked"] {
+        assert!(traced.contains(step), "no {step} in\n{traced}");
+    }
+    let same = dev.gk(&format!("trace {id} --json")).exits(0).json();
+    assert_eq!((&same["schema"], &same["sessions"][0]["sessionId"]), (&"gk.trace.v1".into(), &id.as_str().into()));
+    assert_eq!(same["events"].as_array().map(Vec::len), Some(traced.lines().count() - 1), "one line heads them");
+    dev.gk("trace req_01ARZ3NDEKTSV4RRFFQ69G5FAV").exits(3).silent().says("error[not_found]").says("only reads");
+    dev.gk("trace nonsense").exits(2).silent();
+
+    let found = dev.gk("audit search TEST --action session.requested --since 1h").exits(0).stdout;
+    assert!(found.lines().count() == 1 && found.contains(&id), "{found}");
+    let newest = dev.gk(&format!("audit search --session {id} -n 1")).exits(0).says("earlier ones are not shown");
+    assert!(newest.stdout.contains("session.cleaned"), "{}", newest.stdout);
+    assert_eq!(dev.gk("audit search --until 2001-01-01T00:00:00Z").exits(0).says("no such events").stdout, "");
+    dev.gk("audit search --since yesterday").exits(2).silent().says("neither so long ago");
+}
+
+#[test]
+fn an_agent_is_shown_drained_and_given_sessions_again() {
+    let dev = Dev::start();
+    let list = dev.gk("agent list --json").exits(0).json();
+    let name = list["agents"][0]["name"].as_str().expect("an agent").to_owned();
+    let shown = dev.gk(&format!("agent show {name}")).exits(0).stdout;
+    assert!(shown.contains("state    online") && shown.contains("target   pg-local  reachable"), "{shown}");
+    dev.gk(&format!("agent drain {name} --wait 20s")).exits(0).says("may be stopped");
+    let drained = dev.gk(&format!("agent drain {name} --json")).exits(0).json();
+    assert!(drained["drainingAt"].is_string() && drained["jobs"] == 0, "{drained}");
+    let shown = dev.gk(&format!("agent show {name}")).exits(0).stdout;
+    assert!(shown.contains("state    draining") && shown.contains("draining since"), "{shown}");
+    let ask = "session create --target pg-local --role app_read --ttl 5m --reason test";
+    dev.gk(ask).exits(9).silent().says("error[no_agent]");
+    dev.gk(&format!("agent drain {name} --undo")).exits(0).says("given new sessions again");
+    dev.gk(ask).exits(0);
+    dev.gk("agent show nobody").exits(3).silent().says("gk agent list");
+    dev.gk("agent drain nobody").exits(3).silent();
+}

@@ -44,6 +44,8 @@ actions! {
     AgentEnrolled = "agent.enrolled", "An agent was given a token and its targets.";
     AgentCertified = "agent.certified", "An agent was given a certificate: at its enrolment, or in place of one that ends.";
     AgentRevoked = "agent.revoked", "An agent's tokens and certificates were revoked.";
+    AgentDraining = "agent.draining", "An agent is given no new sessions from here on.";
+    AgentResumed = "agent.resumed", "An agent is given new sessions again.";
     AgentRefused = "agent.refused", "An agent did what it may not.";
     AccessRefused = "access.refused", "A call was refused for who made it.";
     CleanupRun = "cleanup.run", "Somebody asked for clean-up now.";
@@ -65,6 +67,21 @@ pub enum Outcome {
     Denied,
     /// It was tried and failed.
     Failed,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Ok, Self::Denied, Self::Failed];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// One event, in the field order of its canonical bytes.

@@ -122,6 +122,22 @@ pub struct AgentView {
     pub last_seen_at: Option<Timestamp>,
     /// Heard of within the last 30 s.
     pub online: bool,
+    /// Since when it is given no new sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draining_at: Option<Timestamp>,
+    /// Jobs that it is at work on.
+    #[serde(default)]
+    pub jobs: i64,
+}
+
+/// `POST /v1/agents/{name}/drain`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema, garde::Validate)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DrainAgent {
+    /// Give it new sessions again.
+    #[serde(default)]
+    #[garde(skip)]
+    pub undo: bool,
 }
 
 /// `GET /v1/agents`.

@@ -8,7 +8,7 @@ mod tree;
 
 pub use checkpoints::{Kept, Rotated, SignError, keys, newest_checkpoint, origin, proof, rotate, sign};
 pub(super) use read::link;
-pub use read::{AuditFilter, checkpoint, events, unsealed};
+pub use read::{AuditFilter, AuditSearch, checkpoint, events, unsealed};
 pub use seal::{Patience, Sealed, heartbeat, seal};
 pub use tree::{Standing, standing};
 

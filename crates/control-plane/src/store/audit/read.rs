@@ -1,8 +1,10 @@
 //! Reading the audit log in the order of its chain.
 
 use gk_shared::audit::note::Note;
-use gk_shared::audit::{AuditAction, AuditRecord};
+use gk_shared::audit::{AuditAction, AuditRecord, Outcome};
+use gk_shared::ids::RequestId;
 use gk_shared::wire::audit::{AuditPage, Checkpoint};
+use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -20,23 +22,53 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// What.
     pub action: Option<AuditAction>,
+    /// What else it says.
+    pub search: AuditSearch,
 }
 
-/// The log, of everything or of one object: two texts, so that each has a plan of its own.
+/// What only a look into each event tells. No index helps: the log is read from `after` on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditSearch {
+    /// The request that it belongs to.
+    pub request: Option<RequestId>,
+    /// How it went.
+    pub outcome: Option<Outcome>,
+    /// Not before this.
+    pub since: Option<Timestamp>,
+    /// Before this.
+    pub until: Option<Timestamp>,
+    /// Words in it, in either case.
+    pub text: Option<String>,
+}
+
+/// The log, of everything, of one object, or searched: three texts, so that each has a plan of its own.
 macro_rules! events_sql {
     ($object:literal) => {
+        events_sql!($object, "")
+    };
+    ($object:literal, $search:literal) => {
         concat!(
             "-- audit::events
             SELECT l.seq, l.prev, l.hash, e.canonical FROM audit_links l JOIN audit_events e ON e.id = l.event_id
             WHERE l.seq > $1 AND ",
             $object,
-            " AND ($3::text IS NULL OR e.actor = $3) AND ($4::text IS NULL OR e.action = $4)
-            ORDER BY l.seq LIMIT $5"
+            " AND ($3::text IS NULL OR e.actor = $3) AND ($4::text IS NULL OR e.action = $4)",
+            $search,
+            " ORDER BY l.seq LIMIT $5"
         )
     };
 }
 const EVENTS: &str = events_sql!("$2::text IS NULL");
 const EVENTS_OF: &str = events_sql!("e.object = $2");
+/// Times have one form in an event, so that their texts have the order of the times.
+const SEARCH: &str = events_sql!(
+    "($2::text IS NULL OR e.object = $2)",
+    " AND ($6::text IS NULL OR e.canonical::jsonb ->> 'request' = $6)
+      AND ($7::text IS NULL OR e.canonical::jsonb ->> 'outcome' = $7)
+      AND ($8::text IS NULL OR e.canonical::jsonb ->> 'at' >= $8)
+      AND ($9::text IS NULL OR e.canonical::jsonb ->> 'at' < $9)
+      AND ($10::text IS NULL OR strpos(lower(e.canonical), lower($10)) > 0)"
+);
 
 /// The linked events after `after` that match. [`super::seal`] with [`super::Patience::Wait`] before this makes sure
 /// that it shows everything committed by now.
@@ -47,13 +79,29 @@ pub async fn events(ledger: &Ledger, after: i64, limit: u16, filter: &AuditFilte
     let action = filter.action.map(AuditAction::as_str);
     let one_more = i64::from(limit) + 1;
     let params: [&(dyn ToSql + Sync); 5] = [&after, &filter.object, &filter.actor, &action, &one_more];
-    let sql = if filter.object.is_some() { EVENTS_OF } else { EVENTS };
-    let rows = ledger.query(sql, &params).await?;
+    let rows = match &filter.search {
+        search if *search != AuditSearch::default() => searched(ledger, params, search).await?,
+        _ if filter.object.is_some() => ledger.query(EVENTS_OF, &params).await?,
+        _ => ledger.query(EVENTS, &params).await?,
+    };
     let mut events = rows.iter().map(link).collect::<Result<Vec<_>, _>>()?;
     let more = events.len() > usize::from(limit);
     events.truncate(usize::from(limit));
     let next_after = events.last().map_or(after, |last| last.seq);
     Ok(AuditPage { events, next_after, more, unsealed: unsealed(ledger).await? })
+}
+
+async fn searched(
+    ledger: &Ledger,
+    [after, object, actor, action, one_more]: [&(dyn ToSql + Sync); 5],
+    search: &AuditSearch,
+) -> Result<Vec<Row>, StoreError> {
+    let time = |at: Option<Timestamp>| at.map(|at| format!("{at:.6}"));
+    let (request, since, until) = (search.request.map(|id| id.to_string()), time(search.since), time(search.until));
+    let outcome = search.outcome.map(Outcome::as_str);
+    let params: [&(dyn ToSql + Sync); 10] =
+        [after, object, actor, action, one_more, &request, &outcome, &since, &until, &search.text];
+    ledger.query(SEARCH, &params).await
 }
 
 /// A row of `seq`, `prev`, `hash` and `canonical`.

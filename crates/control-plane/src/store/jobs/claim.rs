@@ -65,11 +65,12 @@ fn wakes(agent: &AgentIdentity, ask: &ClaimJobs) -> Vec<Wake> {
 }
 
 /// `mine` are the agent's targets, those first whose oldest job waits longest. A job that its session no longer needs
-/// is passed over here and tidied up elsewhere. A ledger that went back hands out ends alone. The session's row has the last word: if its intent changed while this
+/// is passed over here and tidied up elsewhere. A ledger that went back hands out ends alone, and an agent that drains gets no beginnings. The session's row has the last word: if its intent changed while this
 /// statement ran, the UPDATE of `fenced` finds nothing and the job stays where it was.
 const CLAIM: &str = "-- jobs::claim
     WITH granting AS MATERIALIZED (
-        SELECT NOT EXISTS (SELECT FROM recoveries r WHERE r.accepted_at IS NULL) AS yes
+        SELECT NOT EXISTS (SELECT FROM recoveries r WHERE r.accepted_at IS NULL) AS yes,
+            NOT EXISTS (SELECT FROM agents g WHERE g.id = $1 AND g.draining_at IS NOT NULL) AS stays
     ), mine AS MATERIALIZED (
         SELECT t.id, t.name, (
             SELECT count(*) FROM jobs l WHERE l.target_id = t.id AND l.lane = 1 AND l.state = 'leased' AND l.run_at > now()
@@ -97,7 +98,7 @@ const CLAIM: &str = "-- jobs::claim
         CROSS JOIN LATERAL (
             SELECT j.id, j.session_id, j.kind FROM jobs j JOIN sessions s ON s.id = j.session_id
             WHERE j.target_id = w.id AND j.lane = 1 AND j.state IN ('queued', 'leased') AND j.run_at <= now()
-              AND s.desired = 'present' AND s.ready_at IS NULL AND (SELECT yes FROM granting)
+              AND s.desired = 'present' AND s.ready_at IS NULL AND (SELECT yes AND stays FROM granting)
             ORDER BY j.run_at LIMIT least($4, greatest(0, $5 - w.busy)) FOR UPDATE OF j SKIP LOCKED
         ) j
         LIMIT $4

@@ -186,11 +186,12 @@ const INSERT: &str = concat!(
         WHERE t.tenant_id = $1 AND t.name = $4 AND abs(coalesce(t.clock_skew_ms, 0)) <= $22
           AND NOT EXISTS (SELECT FROM recoveries r WHERE r.tenant_id = $1 AND r.accepted_at IS NULL) AND EXISTS (
             SELECT FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
-            WHERE x.target_id = t.id AND o.disabled_at IS NULL AND g.last_seen_at > now() - make_interval(secs => $6))
+            WHERE x.target_id = t.id AND o.disabled_at IS NULL AND g.draining_at IS NULL
+              AND g.last_seen_at > now() - make_interval(secs => $6))
     ), lease AS MATERIALIZED (
         SELECT x.agent_id FROM t JOIN agent_targets x ON x.target_id = t.id JOIN agents g ON g.id = x.agent_id
             JOIN actors o ON o.id = g.actor_id
-        WHERE x.agent_id = $23 AND o.disabled_at IS NULL AND (
+        WHERE x.agent_id = $23 AND o.disabled_at IS NULL AND g.draining_at IS NULL AND (
             SELECT count(*) FROM jobs l WHERE l.target_id = t.id AND l.lane = 1 AND l.state = 'leased' AND l.run_at > now()
         ) < $25 AND NOT EXISTS (
             SELECT FROM jobs q WHERE q.target_id = t.id AND q.lane = 1 AND q.state IN ('queued', 'leased') AND q.run_at <= now()

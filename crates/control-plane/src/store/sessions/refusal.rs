@@ -43,7 +43,8 @@ pub enum CreateRefused {
 const WHY_NOT: &str = "-- sessions::create_why_not
     SELECT p.version, p.fault, EXISTS (
         SELECT FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
-        WHERE x.target_id = t.id AND o.disabled_at IS NULL AND g.last_seen_at > now() - make_interval(secs => $4)
+        WHERE x.target_id = t.id AND o.disabled_at IS NULL AND g.draining_at IS NULL
+          AND g.last_seen_at > now() - make_interval(secs => $4)
     ) AS served, t.health_at IS NOT NULL AS seen, coalesce(t.clock_skew_ms, 0) AS skew_ms, EXISTS (
         SELECT FROM tokens k JOIN actors a ON a.id = k.actor_id
         WHERE k.id = $5 AND k.revoked_at IS NULL AND k.expires_at > now() AND a.disabled_at IS NULL

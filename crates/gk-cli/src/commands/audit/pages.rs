@@ -10,7 +10,7 @@ use crate::error::CliError;
 const PAGE: u32 = 1000;
 
 /// Reads the log from the place behind `after`, handing each record to `take`, to its end as it is now.
-pub(super) async fn read_all(
+pub(crate) async fn read_all(
     client: &Client,
     mut asked: AuditQuery,
     mut take: impl FnMut(&AuditRecord) -> Result<(), CliError>,
