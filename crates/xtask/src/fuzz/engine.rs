@@ -72,13 +72,9 @@ impl Engine {
         let broken = root.join("artifacts").join(target).join("");
         make(&work)?;
         make(&broken)?;
-        let words = root.join("corpus-work").join(format!("{target}.dict"));
-        fs::write(&words, dictionary(&corpus)?)
-            .map_err(|error| Failure::new(format!("writing {}: {error}", words.display())))?;
         let mut fuzzer = program(self.program(target), root);
         fuzzer.arg(&work).arg(&corpus).arg(format!("-artifact_prefix={}", broken.display()));
-        fuzzer.arg(format!("-dict={}", words.display())).arg(format!("-runs={runs}"));
-        fuzzer.arg(format!("-max_len={}", longest(target)));
+        fuzzer.args(words(root, target)?).arg(format!("-runs={runs}")).arg(format!("-max_len={}", longest(target)));
         fuzzer.args(["-close_fd_mask=1", "-print_final_stats=1", "-rss_limit_mb=1024"]);
         let before = processor_seconds();
         let mut child = fuzzer
@@ -129,6 +125,17 @@ fn longest(target: &str) -> usize {
         "reason" => 1200,
         _ => 2048,
     }
+}
+
+/// The argument that names the dictionary; inputs that are no texts have none.
+fn words(root: &Path, target: &str) -> Outcome<Option<String>> {
+    let words = dictionary(&root.join("corpus").join(target))?;
+    if words.is_empty() {
+        return Ok(None);
+    }
+    let path = root.join("corpus-work").join(format!("{target}.dict"));
+    fs::write(&path, words).map_err(|error| Failure::new(format!("writing {}: {error}", path.display())))?;
+    Ok(Some(format!("-dict={}", path.display())))
 }
 
 /// The words of the kept inputs: an engine that only turns bits would have to guess `leaseToken` letter by letter.
