@@ -1,5 +1,8 @@
 //! Migrations and the schema they leave.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use gk_control_plane::store::{StoreError, check_schema, known_version, migrate};
 use gk_shared::session::{Desired, EndProof, EndReason, Intent, Observed, SessionFacts};
 
@@ -116,4 +119,30 @@ async fn the_runtime_role_runs_everything_and_cannot_touch_the_log_or_the_schema
         let error = runner.batch_execute(sql).await.expect_err(sql);
         assert_eq!(error.code().expect("has a state").code(), "42501", "{sql}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_dump_is_restored_with_every_rule() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    books.ready(&ada, &agent).await;
+    let superuser = books.pg.superuser("postgres").await;
+    superuser.batch_execute("CREATE DATABASE again").await.expect("makes the database");
+    let dump = Command::new(books.pg.program("pg_dump")).arg(books.pg.superuser_dsn("ledger")).output().expect("runs");
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    let mut restore = Command::new(books.pg.program("psql"))
+        .args(["-qX", "-v", "ON_ERROR_STOP=1", &books.pg.superuser_dsn("again")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    restore.stdin.take().expect("is piped").write_all(&dump.stdout).expect("psql reads");
+    let restored = restore.wait_with_output().expect("ends");
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    let again = books.pg.superuser("again").await;
+    let broken = again.execute("UPDATE sessions SET generation = 0", &[]).await.expect_err("breaks a rule");
+    assert_eq!(broken.as_db_error().and_then(|told| told.constraint()), Some("generation"));
+    let broken = again.execute("UPDATE jobs SET lane = 2", &[]).await.expect_err("breaks a rule");
+    assert_eq!(broken.as_db_error().and_then(|told| told.constraint()), Some("beginnings_have_a_lane"));
 }
