@@ -1,6 +1,6 @@
 //! Holding a job: work and renewals side by side until one of them ends it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gk_shared::ids::JobId;
 use gk_shared::wire::job::RenewJob;
@@ -18,6 +18,8 @@ pub(super) struct Held {
     pub(super) token: String,
     pub(super) generation: i64,
     pub(super) correlation: String,
+    /// How long past its lease it is worked on.
+    pub(super) past: Duration,
 }
 
 /// The job is somebody else's, or nobody's, by now.
@@ -44,9 +46,13 @@ async fn keep(api: &PlaneClient, held: &Held, deadline: &Deadline) -> Lost {
     let renewal = RenewJob { lease_token: held.token.clone(), generation: held.generation };
     loop {
         tokio::time::sleep(EVERY.min(deadline.left() / 2)).await;
+        let asked = Instant::now();
         // An answer that does not come must not keep the job beyond its lease.
         match tokio::time::timeout(deadline.left(), api.renew(held.job, &renewal, &held.correlation)).await {
-            Ok(Ok(renewed)) => deadline.renew(Duration::from_millis(renewed.lease_ms)),
+            Ok(Ok(renewed)) => {
+                let from_asking = Duration::from_millis(renewed.lease_ms) + held.past;
+                deadline.renew(from_asking.saturating_sub(asked.elapsed()));
+            }
             Ok(Err(error)) if error.is_stale() => {
                 tracing::info!(job = %held.job, "the lease is lost; the job is dropped");
                 return Lost;

@@ -152,13 +152,20 @@ async fn run(
     params: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, ProviderError> {
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.query(statement, params)).await;
-    answer.map_err(|_| late())?.map_err(|error| match error.code() {
-        // The helpers were replaced by others that answer with other columns.
-        Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
-            client.statement_cache.clear();
-            ProviderError::new(Failure::Busy, "the helpers have just been replaced")
+    answer.map_err(|_| late())?.map_err(|error| {
+        if !is_outdated(&error) {
+            return ProviderError::from(error);
         }
-        Some(_) | None => ProviderError::from(error),
+        client.statement_cache.clear();
+        ProviderError::new(Failure::Busy, "what was prepared on this connection does not hold any more")
+    })
+}
+
+/// The helpers were replaced by others that answer with other columns, or somebody threw away what was prepared.
+fn is_outdated(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|told| {
+        *told.code() == SqlState::INVALID_SQL_STATEMENT_NAME
+            || (*told.code() == SqlState::FEATURE_NOT_SUPPORTED && told.routine() == Some("RevalidateCachedQuery"))
     })
 }
 
