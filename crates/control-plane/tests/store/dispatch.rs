@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gk_control_plane::store::jobs::{self, Completion};
-use gk_control_plane::store::sessions::SessionRecord;
+use gk_control_plane::store::sessions::{self, SessionRecord};
 use gk_control_plane::store::tokens::{AgentIdentity, Caller};
 use gk_shared::wire::job::{ClaimJobs, Job, LeasedJob};
 use gk_testkit::eventually;
@@ -29,16 +29,17 @@ async fn waiting_for(books: &Books, agent: &AgentIdentity, ask: ClaimJobs) -> Jo
     claim
 }
 
-/// Whether the session's job was leased in the transaction that made the session: at the same moment, by its clock.
+/// Whether the session's job was leased in the transaction that made the session: the one of its event.
 async fn was_dispatched(books: &Books, session: &SessionRecord) -> bool {
-    was_leased_at_once(books, session, "create").await
+    was_leased_at_once(books, session, ("create", "session.requested")).await
 }
 
-async fn was_leased_at_once(books: &Books, session: &SessionRecord, kind: &str) -> bool {
-    let sql = "SELECT attempt = 1 AND run_at = created_at + make_interval(secs => $2) FROM jobs
-               WHERE session_id = $1 AND kind = $3";
-    let lease = jobs::LEASE.as_secs_f64();
-    books.superuser().await.query_one(sql, &[&session.id.uuid(), &lease, &kind]).await.expect("there is its job").get(0)
+async fn was_leased_at_once(books: &Books, session: &SessionRecord, (kind, action): (&str, &str)) -> bool {
+    let sql = "SELECT j.attempt = 1 AND j.xmin::text = e.txid::text FROM jobs j, audit_events e
+               WHERE j.session_id = $1 AND j.kind = $2 AND e.object = $3 AND e.action = $4";
+    let object = session.id.to_string();
+    let row = books.superuser().await.query_one(sql, &[&session.id.uuid(), &kind, &object, &action]).await;
+    row.expect("there is its job").get(0)
 }
 
 /// A session that went straight to a waiting agent, with what that agent was given. The first session on a target goes
@@ -108,6 +109,52 @@ async fn an_agent_that_was_disabled_while_it_waited_is_given_nothing() {
 }
 
 #[tokio::test]
+async fn an_agent_that_was_revoked_or_drained_while_it_waited_is_given_nothing() {
+    let books = Books::open().await;
+    let (agent, other, ada) = (books.agent("a1").await, books.agent("a2").await, books.person("ada").await);
+    dispatched(&books, &ada, &agent).await;
+    for change in [
+        "UPDATE agents SET draining_at = now() WHERE id = $1",
+        "UPDATE tokens SET revoked_at = now() WHERE actor_id = (SELECT actor_id FROM agents WHERE id = $1)",
+    ] {
+        let claim = waiting(&books, &agent).await;
+        books.superuser().await.execute(change, &[&agent.id.uuid()]).await.expect(change);
+        for _ in 0..5 {
+            let session = books.create(&ada).await;
+            assert!(!was_dispatched(&books, &session).await, "{change}");
+        }
+        claim.abort();
+        assert!(claim.await.is_err(), "{change}: a claim was answered");
+        assert_eq!(books.claim(&other).await.len(), 5, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_caller_that_hangs_up_had_made_or_ended_goes_on_at_once() {
+    let books = Books::open().await;
+    let (agent, other, ada) = (books.agent("a1").await, books.agent("a2").await, books.person("ada").await);
+    dispatched(&books, &ada, &agent).await;
+    for round in 0..30_u64 {
+        let claim = waiting(&books, &agent).await;
+        let (ledger, wish) = (books.ledger.clone(), books.wish(&ada));
+        let id = wish.id;
+        let asks = tokio::spawn(async move { sessions::create(&ledger, &wish).await.is_ok() });
+        tokio::time::sleep(Duration::from_micros(round * 200)).await;
+        asks.abort();
+        let _ = asks.await;
+        // Made or not; if it was made, somebody has it in hand long before the end of a lease.
+        eventually(Duration::from_secs(3), "nothing lies with nobody", async || {
+            let told = claim.is_finished();
+            let taken = books.claim(&other).await.iter().any(|lease| lease.job.session() == id);
+            let made = books.count(&format!("SELECT count(*) FROM sessions WHERE id = '{}'", id.uuid())).await == 1;
+            if told || taken || !made { Ok(()) } else { Err(round) }
+        })
+        .await;
+        claim.abort();
+    }
+}
+
+#[tokio::test]
 async fn what_was_leased_to_an_agent_that_left_at_that_moment_is_claimed_by_another_at_once() {
     let books = Books::open().await;
     let (agent, other, ada) = (books.agent("a1").await, books.agent("a2").await, books.person("ada").await);
@@ -150,7 +197,7 @@ async fn an_agent_that_waits_for_ends_is_leased_the_end_in_the_transaction_that_
     }
     .await;
     books.revoke(&ada, session.id).await;
-    assert!(was_leased_at_once(&books, &session, "revoke").await);
+    assert!(was_leased_at_once(&books, &session, ("revoke", "session.ending")).await);
     let given = ends.await.expect("does not panic");
     let [lease] = &given[..] else { panic!("{given:?}") };
     assert!(!makes.is_finished(), "who waits for sessions to make was given an end");

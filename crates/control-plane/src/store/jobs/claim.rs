@@ -64,7 +64,7 @@ fn wakes(agent: &AgentIdentity, ask: &ClaimJobs) -> Vec<Wake> {
     ends.chain(beginnings).collect()
 }
 
-/// `mine` are the agent's targets, those first whose oldest job waits longest. A job that its session no longer needs
+/// `mine` are the agent's targets, if it was not revoked while it waited, those first whose oldest job waits longest. A job that its session no longer needs
 /// is passed over here and tidied up elsewhere. A ledger that went back hands out ends alone, and an agent that drains gets no beginnings. The session's row has the last word: if its intent changed while this
 /// statement ran, the UPDATE of `fenced` finds nothing and the job stays where it was.
 const CLAIM: &str = "-- jobs::claim
@@ -76,7 +76,9 @@ const CLAIM: &str = "-- jobs::claim
             SELECT count(*) FROM jobs l WHERE l.target_id = t.id AND l.lane = 1 AND l.state = 'leased' AND l.run_at > now()
         ) AS busy
         FROM agent_targets x JOIN targets t ON t.id = x.target_id
-        WHERE x.agent_id = $1 AND t.name <> ALL ($2)
+        WHERE x.agent_id = $1 AND t.name <> ALL ($2) AND EXISTS (
+            SELECT FROM agents g JOIN tokens k ON k.actor_id = g.actor_id
+            WHERE g.id = $1 AND k.revoked_at IS NULL AND k.expires_at > now())
     ), work AS MATERIALIZED (
         SELECT m.id, m.busy, l.lane, (
             SELECT min(j.run_at) FROM jobs j

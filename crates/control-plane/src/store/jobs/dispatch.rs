@@ -6,16 +6,24 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use gk_shared::ids::{AgentId, TargetId};
+use gk_shared::ids::{AgentId, JobId, TargetId};
 use gk_shared::names::TargetName;
-use gk_shared::wire::job::{ClaimJobs, LeasedJob};
+use gk_shared::wire::job::{ClaimJobs, Job, LeasedJob};
 use tokio::sync::oneshot;
 
+use super::lease_ms;
+use crate::store::random::lease_token;
 use crate::store::row::Reader;
 use crate::store::tokens::AgentIdentity;
-use crate::store::{Ledger, StoreError};
+use crate::store::{Lane, Ledger, StoreError};
 use crate::wakeups::Wake;
+
+/// How long a claim that has something else to do waits for what comes of a request.
+const SOON: Duration = Duration::from_millis(100);
+/// When a job that nobody will hear of is put back into the queue.
+const GIVE_BACK_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_millis(200), Duration::from_secs(1)];
 
 /// Claims of this process that wait, the longest waiting first.
 #[derive(Debug, Clone, Default)]
@@ -56,27 +64,18 @@ pub(super) struct Place {
     ledger: Ledger,
 }
 
-/// An agent that was waiting and now waits for what comes of one request.
+/// An agent that was waiting, and the job that a transaction is about to lease to it. If this is dropped before the job was
+/// handed over, what the transaction leased all the same goes back into the queue.
 #[derive(Debug)]
-pub(in crate::store) struct Candidate {
-    /// The agent.
-    pub(in crate::store) agent: AgentId,
-    to: oneshot::Sender<LeasedJob>,
+pub(in crate::store) struct Offer {
+    agent: AgentId,
+    job: JobId,
+    token: String,
+    ledger: Ledger,
+    to: Option<oneshot::Sender<LeasedJob>>,
 }
 
 impl Dispatch {
-    /// Who has waited longest for a session to make on the target of this name.
-    pub(in crate::store) fn to_make(&self, target: &TargetName) -> Option<Candidate> {
-        let mut board = self.board();
-        let id = *board.targets.get(target)?;
-        board.take(Kind::Beginnings, (target, id))
-    }
-
-    /// Who has waited longest for a session to end on this target.
-    pub(in crate::store) fn to_end(&self, target: &TargetName, id: TargetId) -> Option<Candidate> {
-        self.board().take(Kind::Ends, (target, id))
-    }
-
     /// How many claims wait.
     pub(in crate::store) fn waiting(&self) -> usize {
         self.board().waiting.len()
@@ -96,11 +95,73 @@ impl Dispatch {
 }
 
 impl Board {
-    fn take(&mut self, kind: Kind, (name, id): (&TargetName, TargetId)) -> Option<Candidate> {
+    fn take(
+        &mut self,
+        kind: Kind,
+        (name, id): (&TargetName, TargetId),
+    ) -> Option<(AgentId, oneshot::Sender<LeasedJob>)> {
         let fits =
             |waiting: &Waiting| waiting.kind == kind && waiting.serves.contains(&id) && !waiting.except.contains(name);
         let place = self.waiting.iter().position(fits)?;
-        self.waiting.remove(place).map(|Waiting { agent, to, .. }| Candidate { agent, to })
+        self.waiting.remove(place).map(|Waiting { agent, to, .. }| (agent, to))
+    }
+}
+
+impl Offer {
+    /// To who has waited longest for a session to make on the target of this name.
+    pub(in crate::store) fn to_make(ledger: &Ledger, target: &TargetName, job: JobId) -> Option<Self> {
+        let mut board = ledger.dispatch().board();
+        let id = *board.targets.get(target)?;
+        let found = board.take(Kind::Beginnings, (target, id));
+        drop(board);
+        Some(Self::of(ledger, found?, job))
+    }
+
+    /// To who has waited longest for a session to end on this target.
+    pub(in crate::store) fn to_end(ledger: &Ledger, target: (&TargetName, TargetId), job: JobId) -> Option<Self> {
+        let found = ledger.dispatch().board().take(Kind::Ends, target);
+        Some(Self::of(ledger, found?, job))
+    }
+
+    fn of(ledger: &Ledger, (agent, to): (AgentId, oneshot::Sender<LeasedJob>), job: JobId) -> Self {
+        Self { agent, job, token: lease_token(ledger.randomness()), ledger: ledger.clone(), to: Some(to) }
+    }
+
+    /// The agent.
+    pub(in crate::store) const fn agent(&self) -> AgentId {
+        self.agent
+    }
+
+    /// The job.
+    pub(in crate::store) const fn job(&self) -> JobId {
+        self.job
+    }
+
+    /// What the lease will be known by.
+    pub(in crate::store) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Nothing was leased: the agent looks for itself.
+    pub(in crate::store) fn withdraw(mut self) {
+        self.to = None;
+    }
+
+    /// Tells the agent of the job that was leased to it, with the generation that it carries.
+    pub(in crate::store) fn hand_over(mut self, job: Job, generation: i64) {
+        let lease_token = std::mem::take(&mut self.token);
+        let leased = LeasedJob { job, lease_token, lease_ms: lease_ms(), generation, attempt: 1 };
+        if let Some(Err(leased)) = self.to.take().map(|to| to.send(leased)) {
+            return_to_queue(self.ledger.clone(), self.job, leased.lease_token);
+        }
+    }
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        if self.to.take().is_some() {
+            return_to_queue(self.ledger.clone(), self.job, std::mem::take(&mut self.token));
+        }
     }
 }
 
@@ -123,9 +184,13 @@ impl Place {
         (&mut self.from).await.ok()
     }
 
-    /// Waits no longer. Whoever has been taken for a request is told first what comes of it.
+    /// Waits no longer. Whoever has been taken for a request is told first what comes of it, if that comes soon: what is
+    /// leased later goes back into the queue.
     pub(super) async fn leave(mut self) -> Option<LeasedJob> {
-        if self.remove() { None } else { self.job().await }
+        match self.remove() {
+            true => None,
+            false => tokio::time::timeout(SOON, self.job()).await.ok().flatten(),
+        }
     }
 
     /// True if the claim was still waiting.
@@ -137,19 +202,18 @@ impl Place {
     }
 }
 
-/// Hands the job to the agent that it is leased to.
-pub(in crate::store) fn hand_over(ledger: &Ledger, to: Candidate, job: LeasedJob) {
-    if let Err(job) = to.to.send(job) {
-        return_to_queue(ledger.clone(), job);
-    }
-}
-
-/// The agent that it is leased to has left: nobody else need wait for the lease's end.
-fn return_to_queue(ledger: Ledger, job: LeasedJob) {
+/// The agent that it is leased to has left, or will never hear of it: nobody else need wait for the lease's end. The
+/// transaction that leases it may still be on its way.
+fn return_to_queue(ledger: Ledger, job: JobId, token: String) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
     runtime.spawn(async move {
-        if let Err(error) = give_back(&ledger, &job).await {
-            tracing::debug!(%error, "a job whose agent has left waits for the end of its lease");
+        for pause in GIVE_BACK_AFTER {
+            tokio::time::sleep(pause).await;
+            match give_back(&ledger, job, &token).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => tracing::debug!(%error, "a job whose agent has left waits for the end of its lease"),
+            }
         }
     });
 }
@@ -158,18 +222,16 @@ const GIVE_BACK: &str = "-- jobs::give_back
     UPDATE jobs SET state = 'queued', run_at = now() WHERE id = $1 AND lease_token = $2 AND state = 'leased'
     RETURNING target_id, kind";
 
-async fn give_back(ledger: &Ledger, leased: &LeasedJob) -> Result<(), StoreError> {
-    let row = ledger.opt(GIVE_BACK, &[&leased.job.id().uuid(), &leased.lease_token]).await?;
-    if let Some(row) = row {
-        let row = Reader::new(&row, "job");
+/// True if it was leased so, and is queued now.
+async fn give_back(ledger: &Ledger, job: JobId, token: &str) -> Result<bool, StoreError> {
+    let rows = ledger.query_in(Lane::Ending, GIVE_BACK, &[&job.uuid(), &token]).await?;
+    if let Some(row) = rows.first() {
+        let row = Reader::new(row, "job");
         let target = row.id("target_id", TargetId::from_uuid)?;
-        ledger.wakeups().wake(if row.get::<&str>("kind")? == "create" {
-            Wake::Beginnings(target)
-        } else {
-            Wake::Ends(target)
-        });
+        let begins = row.get::<&str>("kind")? == "create";
+        ledger.wakeups().wake(if begins { Wake::Beginnings(target) } else { Wake::Ends(target) });
     }
-    Ok(())
+    Ok(!rows.is_empty())
 }
 
 impl Drop for Place {
@@ -178,7 +240,7 @@ impl Drop for Place {
         // What is sent from now on goes back to its sender.
         self.from.close();
         if let Ok(job) = self.from.try_recv() {
-            return_to_queue(self.ledger.clone(), job);
+            return_to_queue(self.ledger.clone(), job.job.id(), job.lease_token);
         }
     }
 }

@@ -7,18 +7,18 @@ use std::time::Duration;
 use base64::Engine as _;
 use gk_shared::audit::AuditAction;
 use gk_shared::idempotency::IdempotencyKey;
-use gk_shared::ids::{ActorId, AgentId, JobId, RequestId, SessionId, TokenId};
+use gk_shared::ids::{ActorId, JobId, RequestId, SessionId, TokenId};
 use gk_shared::names::{ActorName, PackName, TargetName};
 use gk_shared::reason::{Reason, TicketRef};
 use gk_shared::seal::RecipientKey;
 use gk_shared::ttl::Ttl;
-use gk_shared::wire::job::{self, CreateSessionJob, Job, LeasedJob};
+use gk_shared::wire::job::{self, CreateSessionJob, Job};
 use tokio_postgres::Row;
 
 use super::record::{KeyKind, SessionRecord, session_columns};
 use super::refusal::{AGENT_SILENCE_SECONDS, CreateRefused, MOST_SKEW_MS, why_not};
-use crate::store::jobs::{LEASE, TARGET_CAP, dispatch, lease_ms};
-use crate::store::random::lease_token;
+use crate::store::jobs::dispatch::Offer;
+use crate::store::jobs::{LEASE, TARGET_CAP};
 use crate::store::row::Reader;
 use crate::store::tx::{Param, params};
 use crate::store::{Event, Lane, Ledger, Origin, StoreError};
@@ -99,15 +99,12 @@ impl Created {
 pub async fn create(ledger: &Ledger, new: &NewSession) -> Result<Created, CreateRefused> {
     let origin = Origin::actor(new.requester.name.as_str(), new.request);
     let mut tx = ledger.begin(Lane::Normal, origin).await?;
-    let candidate = ledger.dispatch().to_make(&new.target);
-    let lease = Lease {
-        job: tx.fresh(),
-        agent: candidate.as_ref().map(|found| found.agent),
-        token: lease_token(ledger.randomness()),
-    };
-    tx.last(INSERT, params(new, &lease));
+    let job = tx.fresh();
+    let offer = Offer::to_make(ledger, &new.target, job);
+    tx.last(INSERT, params(new, job, offer.as_ref()));
     let rows = tx.record(requested(new)).only_if_made(new.id).commit_returning().await?;
     let Some(row) = rows.first() else {
+        offer.into_iter().for_each(Offer::withdraw);
         return match earlier(ledger, new).await? {
             Some(found) => found,
             None => Err(why_not(ledger, new).await?),
@@ -115,26 +112,21 @@ pub async fn create(ledger: &Ledger, new: &NewSession) -> Result<Created, Create
     };
     let made = SessionRecord::read(row)?;
     ledger.dispatch().learn(&made.target, made.target_id);
-    match candidate {
-        Some(candidate) if Reader::new(row, "session").get("leased")? => {
-            dispatch::hand_over(ledger, candidate, leased(row, new, lease)?);
+    let leased = Reader::new(row, "session").get("leased")?;
+    match offer {
+        Some(offer) if leased => offer.hand_over(to_make(row, new, job)?, made.facts.generation),
+        not_taken => {
+            not_taken.into_iter().for_each(Offer::withdraw);
+            ledger.wakeups().wake(Wake::Beginnings(made.target_id));
         }
-        Some(_) | None => ledger.wakeups().wake(Wake::Beginnings(made.target_id)),
     }
     Ok(Created::New(made))
 }
 
-/// The job of a new session, and the agent that it is leased to if the ledger finds nothing against it.
-struct Lease {
-    job: JobId,
-    agent: Option<AgentId>,
-    token: String,
-}
-
-fn leased(row: &Row, new: &NewSession, lease: Lease) -> Result<LeasedJob, StoreError> {
+fn to_make(row: &Row, new: &NewSession, id: JobId) -> Result<Job, StoreError> {
     let row = Reader::new(row, "session");
-    let job = CreateSessionJob {
-        id: lease.job,
+    Ok(Job::CreateSession(CreateSessionJob {
+        id,
         correlation_id: new.request.to_string(),
         session_id: new.id,
         target: new.target.clone(),
@@ -146,14 +138,7 @@ fn leased(row: &Row, new: &NewSession, lease: Lease) -> Result<LeasedJob, StoreE
         requester: job::Requester { user_id: new.requester.name.to_string(), email: row.get("email")? },
         reason: new.reason.as_ref().map(Reason::to_string),
         recipient_public_key: base64::engine::general_purpose::STANDARD.encode(new.recipient.to_bytes()),
-    };
-    Ok(LeasedJob {
-        job: Job::CreateSession(job),
-        lease_token: lease.token,
-        lease_ms: lease_ms(),
-        generation: row.get("generation")?,
-        attempt: 1,
-    })
+    }))
 }
 
 /// The version of the pack is not known before the row is made: the event of the minted role says it.
@@ -191,10 +176,14 @@ const INSERT: &str = concat!(
     ), lease AS MATERIALIZED (
         SELECT x.agent_id FROM t JOIN agent_targets x ON x.target_id = t.id JOIN agents g ON g.id = x.agent_id
             JOIN actors o ON o.id = g.actor_id
-        WHERE x.agent_id = $23 AND o.disabled_at IS NULL AND g.draining_at IS NULL AND (
+        WHERE x.agent_id = $23 AND o.disabled_at IS NULL AND g.draining_at IS NULL AND EXISTS (
+            SELECT FROM tokens k WHERE k.actor_id = o.id AND k.revoked_at IS NULL AND k.expires_at > now()
+        ) AND (
             SELECT count(*) FROM jobs l WHERE l.target_id = t.id AND l.lane = 1 AND l.state = 'leased' AND l.run_at > now()
         ) < $25 AND NOT EXISTS (
-            SELECT FROM jobs q WHERE q.target_id = t.id AND q.lane = 1 AND q.state IN ('queued', 'leased') AND q.run_at <= now()
+            SELECT FROM jobs q JOIN sessions w ON w.id = q.session_id
+            WHERE q.target_id = t.id AND q.lane = 1 AND q.state IN ('queued', 'leased') AND q.run_at <= now()
+              AND w.desired = 'present' AND w.ready_at IS NULL
         )
     ), key AS (
         INSERT INTO idempotency_keys AS k (tenant_id, actor_id, key, body_hash, session_id, expires_at)
@@ -216,7 +205,7 @@ const INSERT: &str = concat!(
             lease_token, lease_generation)
         SELECT $20, $1, s.id, s.target_id, 'create', 1, $18,
             CASE WHEN l.agent_id IS NULL THEN 'queued' ELSE 'leased' END,
-            CASE WHEN l.agent_id IS NULL THEN now() ELSE now() + make_interval(secs => $26) END,
+            CASE WHEN l.agent_id IS NULL THEN now() ELSE clock_timestamp() + make_interval(secs => $26) END,
             (l.agent_id IS NOT NULL)::int, l.agent_id,
             CASE WHEN l.agent_id IS NOT NULL THEN $24 END, CASE WHEN l.agent_id IS NOT NULL THEN s.generation END
         FROM s LEFT JOIN lease l ON true
@@ -226,7 +215,7 @@ const INSERT: &str = concat!(
     ", s.pack_digest, t.email, EXISTS (SELECT FROM lease) AS leased FROM s, t, (SELECT $21::text AS name) a"
 );
 
-fn params(new: &NewSession, lease: &Lease) -> Vec<Param> {
+fn params(new: &NewSession, job: JobId, offer: Option<&Offer>) -> Vec<Param> {
     let ttl = i32::try_from(new.ttl.as_secs()).expect("a ttl is at most a day");
     params![
         Ledger::tenant().uuid(),
@@ -248,11 +237,11 @@ fn params(new: &NewSession, lease: &Lease) -> Vec<Param> {
         new.key_kind.as_str(),
         new.request.to_string(),
         new.provision_within.as_secs_f64(),
-        lease.job.uuid(),
+        job.uuid(),
         new.requester.name.to_string(),
         MOST_SKEW_MS,
-        lease.agent.map(|agent| agent.uuid()),
-        lease.token.clone(),
+        offer.map(|offer| offer.agent().uuid()),
+        offer.map(|offer| offer.token().to_owned()),
         TARGET_CAP,
         LEASE.as_secs_f64(),
     ]

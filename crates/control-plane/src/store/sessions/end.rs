@@ -8,16 +8,15 @@ use gk_shared::ids::{JobId, SessionId, TargetId};
 use gk_shared::names::TargetName;
 use gk_shared::reason::Reason;
 use gk_shared::session::{EndReason, Intent};
-use gk_shared::wire::job::{Job, LeasedJob, RevokeSessionJob};
+use gk_shared::wire::job::{Job, RevokeSessionJob};
 use gk_shared::wire::session::SessionFailure;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::record::{SessionRecord, Viewer};
-use crate::store::jobs::dispatch::{self, Candidate};
-use crate::store::jobs::{LEASE, lease_ms};
-use crate::store::random::lease_token;
+use crate::store::jobs::LEASE;
+use crate::store::jobs::dispatch::Offer;
 use crate::store::row::Reader;
 use crate::store::{AuditedTx, Event, Lane, Ledger, Origin, StoreError};
 use crate::wakeups::Wake;
@@ -55,8 +54,8 @@ pub async fn end(ledger: &Ledger, origin: Origin, wish: &EndRequest) -> Result<E
     if matches!(seen.facts.intent, Intent::Present) {
         let (by, note) = (origin.name().to_owned(), wish.note.as_ref().map(ToString::to_string));
         let why = Why { reason: EndReason::Revoked, by, error: None, note };
-        let direct = Direct::of(ledger, &seen);
-        changed = end_now(ledger, &origin, &[wish.id], (&why, Guard::Always, direct)).await? > 0;
+        let place = Some((&seen.target, seen.target_id));
+        changed = end_now(ledger, &origin, &[wish.id], (&why, Guard::Always, place)).await? > 0;
     }
     match super::find(ledger, wish.id, wish.viewer).await? {
         Some(session) if changed => Ok(EndOutcome::Ending(session)),
@@ -125,13 +124,14 @@ const WANT_ABSENT: &str = "-- sessions::want_absent
         RETURNING id, tenant_id, target_id, correlation_id, ended_at, generation
     ), lease AS (
         SELECT x.agent_id, x.target_id FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
-        WHERE x.agent_id = $8 AND o.disabled_at IS NULL
+        WHERE x.agent_id = $8 AND o.disabled_at IS NULL AND EXISTS (
+            SELECT FROM tokens k WHERE k.actor_id = o.id AND k.revoked_at IS NULL AND k.expires_at > now())
     ), j AS (
         INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id, state, run_at, attempt, agent_id,
             lease_token, lease_generation)
         SELECT n.id, s.tenant_id, s.id, s.target_id, 'revoke', 0, s.correlation_id,
             CASE WHEN l.agent_id IS NULL THEN 'queued' ELSE 'leased' END,
-            CASE WHEN l.agent_id IS NULL THEN now() ELSE now() + make_interval(secs => $10) END,
+            CASE WHEN l.agent_id IS NULL THEN now() ELSE clock_timestamp() + make_interval(secs => $10) END,
             (l.agent_id IS NOT NULL)::int, l.agent_id,
             CASE WHEN l.agent_id IS NOT NULL THEN $9 END, CASE WHEN l.agent_id IS NOT NULL THEN s.generation END
         FROM (SELECT *, row_number() OVER () AS place FROM s WHERE ended_at IS NULL) s
@@ -154,24 +154,35 @@ pub(in crate::store) async fn end_all(
     end_now(ledger, origin, ids, (why, guard, None)).await
 }
 
-/// The same; the job of the first is leased to the agent that waits for one.
+/// The same; at a place that is known, the job of the first is leased to the agent that waits there for one.
 async fn end_now(
     ledger: &Ledger,
     origin: &Origin,
     ids: &[SessionId],
-    (why, guard, direct): (&Why, Guard, Option<Direct>),
+    (why, guard, place): (&Why, Guard, Option<(&TargetName, TargetId)>),
 ) -> Result<usize, StoreError> {
     let mut tx = ledger.begin(Lane::Ending, origin.clone()).await?;
-    let rows = want(&mut tx, ids, why, (guard, Log::Now, direct.as_ref())).await?;
+    let offer = place.and_then(|place| Offer::to_end(ledger, place, tx.fresh()));
+    let rows = want(&mut tx, ids, why, (guard, Log::Now, offer.as_ref())).await?;
     let (ended, events) = told(&mut tx, &rows, why)?;
-    let leased = direct.and_then(|direct| direct.leased(&rows, why.reason).transpose()).transpose()?;
-    let Some(recorded) = tx.record_all(events) else { return Ok(0) };
+    let leased = match (rows.first(), place) {
+        (Some(row), Some((target, _))) => to_end(row, target, why.reason)?,
+        (_, _) => None,
+    };
+    let Some(recorded) = tx.record_all(events) else {
+        offer.into_iter().for_each(Offer::withdraw);
+        return Ok(0);
+    };
     match recorded.commit().await {
         Ok(()) => {
-            leased.into_iter().for_each(|(to, job)| dispatch::hand_over(ledger, to, job));
+            match (offer, leased) {
+                (Some(offer), Some((job, generation))) => offer.hand_over(job, generation),
+                (not_taken, _) => not_taken.into_iter().for_each(Offer::withdraw),
+            }
             Ok(ended)
         }
         Err(StoreError::AuditUnavailable(error)) => {
+            offer.into_iter().for_each(Offer::withdraw);
             tracing::error!(%error, sessions = ids.len(), "the audit log cannot be written; sessions end all the same");
             let mut tx = ledger.begin(Lane::Ending, origin.clone()).await?;
             let (ended, _) = want_absent_if(&mut tx, ids, why, (guard, Log::Later)).await?;
@@ -212,13 +223,16 @@ async fn want(
     tx: &mut AuditedTx,
     ids: &[SessionId],
     why: &Why,
-    (guard, log, direct): (Guard, Log, Option<&Direct>),
+    (guard, log, offer): (Guard, Log, Option<&Offer>),
 ) -> Result<Vec<Row>, StoreError> {
     let ids: Vec<Uuid> = ids.iter().map(SessionId::uuid).collect();
-    let jobs: Vec<Uuid> = ids.iter().map(|_| tx.fresh::<JobId>().uuid()).collect();
+    let mut jobs: Vec<Uuid> = ids.iter().map(|_| tx.fresh::<JobId>().uuid()).collect();
+    if let (Some(first), Some(offer)) = (jobs.first_mut(), offer) {
+        *first = offer.job().uuid();
+    }
     let error = why.error.as_ref().map(|error| serde_json::json!(error));
     let (reason, guard, later) = (why.reason.as_str(), guard.as_str(), log == Log::Later);
-    let (agent, token) = (direct.map(|direct| direct.to.agent.uuid()), direct.map(|direct| direct.token.as_str()));
+    let (agent, token) = (offer.map(|offer| offer.agent().uuid()), offer.map(Offer::token));
     let lease = LEASE.as_secs_f64();
     let params: [&(dyn ToSql + Sync); 10] =
         [&ids, &reason, &why.by, &error, &jobs, &guard, &later, &agent, &token, &lease];
@@ -240,33 +254,18 @@ fn told(tx: &mut AuditedTx, rows: &[Row], why: &Why) -> Result<(usize, Vec<Event
     Ok((rows.len(), events))
 }
 
-/// An agent that waits for a session to end.
-struct Direct {
-    to: Candidate,
-    token: String,
-    target: TargetName,
-}
-
-impl Direct {
-    fn of(ledger: &Ledger, session: &SessionRecord) -> Option<Self> {
-        let to = ledger.dispatch().to_end(&session.target, session.target_id)?;
-        Some(Self { to, token: lease_token(ledger.randomness()), target: session.target.clone() })
-    }
-
-    /// The job, if it was leased to the agent: it may have been disabled meanwhile, or another job is under way.
-    fn leased(self, rows: &[Row], reason: EndReason) -> Result<Option<(Candidate, LeasedJob)>, StoreError> {
-        let Some(row) = rows.first().map(|row| Reader::new(row, "session")) else { return Ok(None) };
-        let Some(job) = row.get::<Option<Uuid>>("leased")? else { return Ok(None) };
-        let job = RevokeSessionJob {
-            id: JobId::from_uuid(job),
-            correlation_id: row.get("correlation_id")?,
-            session_id: row.id("id", SessionId::from_uuid)?,
-            target: self.target,
-            reason,
-        };
-        let (job, generation) = (Job::RevokeSession(job), row.get("generation")?);
-        Ok(Some((self.to, LeasedJob { job, lease_token: self.token, lease_ms: lease_ms(), generation, attempt: 1 })))
-    }
+/// The job with its generation, if it was leased at once: the agent may have been disabled, or another job be under way.
+fn to_end(row: &Row, target: &TargetName, reason: EndReason) -> Result<Option<(Job, i64)>, StoreError> {
+    let row = Reader::new(row, "session");
+    let Some(id) = row.get::<Option<Uuid>>("leased")? else { return Ok(None) };
+    let job = RevokeSessionJob {
+        id: JobId::from_uuid(id),
+        correlation_id: row.get("correlation_id")?,
+        session_id: row.id("id", SessionId::from_uuid)?,
+        target: target.clone(),
+        reason,
+    };
+    Ok(Some((Job::RevokeSession(job), row.get("generation")?)))
 }
 
 fn ending(id: SessionId, over: bool, correlation: &str, (why, origin): (&Why, &Origin)) -> Vec<Event> {
