@@ -34,19 +34,7 @@ pub fn table() -> Vec<Group> {
     let requests = Bucket::Requests;
     vec![
         group(Access::Anyone, requests, anyone()),
-        group(
-            Access::User,
-            requests,
-            OpenApiRouter::new()
-                .routes(routes!(me::me))
-                .routes(routes!(sessions::list::list_sessions))
-                .routes(routes!(sessions::get::get_session))
-                .routes(routes!(targets::list_targets))
-                .routes(routes!(targets::get_target))
-                .routes(routes!(packs::list_packs))
-                .routes(routes!(packs::get_pack))
-                .routes(routes!(status::status)),
-        ),
+        group(Access::User, requests, whoever_has_a_token()),
         group(
             Access::Requester,
             requests,
@@ -91,6 +79,18 @@ pub fn table() -> Vec<Group> {
             OpenApiRouter::new().routes(routes!(agent::certificate::enroll_with_certificate)),
         ),
     ]
+}
+
+fn whoever_has_a_token() -> OpenApiRouter<Plane> {
+    OpenApiRouter::new()
+        .routes(routes!(me::me))
+        .routes(routes!(sessions::list::list_sessions))
+        .routes(routes!(sessions::get::get_session))
+        .routes(routes!(targets::list_targets))
+        .routes(routes!(targets::get_target))
+        .routes(routes!(packs::list_packs))
+        .routes(routes!(packs::get_pack))
+        .routes(routes!(status::status))
 }
 
 fn agents_own() -> OpenApiRouter<Plane> {

@@ -185,16 +185,11 @@ async fn an_agent_that_waits_for_ends_is_leased_the_end_in_the_transaction_that_
     let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
     let (session, _) = books.ready(&ada, &agent).await;
     let makes = waiting(&books, &agent).await;
-    let ends = waiting_for(&books, &agent, slots(0, 4, 8000));
-    let ends = async {
-        let ends = ends.await;
-        eventually(LONG, "both claims wait", async || match books.ledger.claims_waiting() {
-            2 => Ok(()),
-            few => Err(few),
-        })
-        .await;
-        ends
-    }
+    let ends = waiting_for(&books, &agent, slots(0, 4, 8000)).await;
+    eventually(LONG, "both claims wait", async || match books.ledger.claims_waiting() {
+        2 => Ok(()),
+        few => Err(few),
+    })
     .await;
     books.revoke(&ada, session.id).await;
     assert!(was_leased_at_once(&books, &session, ("revoke", "session.ending")).await);

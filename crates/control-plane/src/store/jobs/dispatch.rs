@@ -149,10 +149,10 @@ impl Offer {
 
     /// Tells the agent of the job that was leased to it, with the generation that it carries.
     pub(in crate::store) fn hand_over(mut self, job: Job, generation: i64) {
-        let lease_token = std::mem::take(&mut self.token);
-        let leased = LeasedJob { job, lease_token, lease_ms: lease_ms(), generation, attempt: 1 };
-        if let Some(Err(leased)) = self.to.take().map(|to| to.send(leased)) {
-            return_to_queue(self.ledger.clone(), self.job, leased.lease_token);
+        let Some(to) = self.to.take() else { return };
+        let lease_token = self.token.clone();
+        if to.send(LeasedJob { job, lease_token, lease_ms: lease_ms(), generation, attempt: 1 }).is_err() {
+            return_to_queue(self.ledger.clone(), self.job, std::mem::take(&mut self.token));
         }
     }
 }
