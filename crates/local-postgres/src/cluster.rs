@@ -6,6 +6,7 @@ use crate::copy::copy_tree;
 use crate::discard::remove_files;
 use crate::error::ClusterError;
 use crate::lock::{DirLock, beside};
+use crate::partial;
 use crate::pidfile::clear_survivor;
 use secrecy::{ExposeSecret, SecretString};
 use std::fs;
@@ -143,11 +144,8 @@ impl Place {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(ClusterError::io("reading", &data_dir)(error)),
         }
-        let partial = beside(&data_dir, ".partial");
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(ClusterError::io("clearing", &partial))?;
-        }
-        Ok(Self { data_dir, partial, account, lock })
+        partial::clear(&data_dir)?;
+        Ok(Self { partial: partial::new_name(&data_dir), data_dir, account, lock })
     }
 
     /// Makes the empty directory that a program of Postgres fills.

@@ -2,6 +2,7 @@
 
 use crate::error::ClusterError;
 use crate::lock::{DirLock, beside};
+use crate::partial;
 use crate::pidfile::clear_survivor;
 use std::fs;
 use std::path::Path;
@@ -20,9 +21,8 @@ pub async fn discard(data_dir: &Path) -> Result<(), ClusterError> {
 
 /// Removes a cluster at rest with everything that was put beside it. The caller holds its lock.
 pub(crate) fn remove_files(data_dir: &Path) -> Result<(), ClusterError> {
-    for dir in [data_dir.to_path_buf(), beside(data_dir, ".partial")] {
-        gone(fs::remove_dir_all(&dir)).map_err(ClusterError::io("removing", &dir))?;
-    }
+    gone(fs::remove_dir_all(data_dir)).map_err(ClusterError::io("removing", data_dir))?;
+    partial::clear(data_dir)?;
     for suffix in [".log", ".log.1", ".password", ".lock"] {
         let path = beside(data_dir, suffix);
         gone(fs::remove_file(&path)).map_err(ClusterError::io("removing", path))?;

@@ -35,6 +35,7 @@ mod discard;
 mod error;
 mod install;
 mod lock;
+mod partial;
 mod pidfile;
 mod reach;
 mod server;
