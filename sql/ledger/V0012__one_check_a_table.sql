@@ -41,7 +41,7 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     v_broken name := CASE
         WHEN NOT j.kind IN ('create', 'revoke', 'extend') THEN 'kind'
-        WHEN NOT j.lane IN (0, 1, 2) THEN 'lane'
+        WHEN NOT j.lane IN (0, 1, 2, 3) THEN 'lane'
         WHEN NOT j.state IN ('queued', 'leased', 'done', 'dead') THEN 'state'
         WHEN (j.lease_token IS NULL) <> (j.lease_generation IS NULL)
           OR (j.lease_token IS NULL) <> (j.agent_id IS NULL) THEN 'lease_is_whole'

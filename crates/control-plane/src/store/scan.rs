@@ -15,6 +15,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::jobs::lane_of_end;
 use super::row::Reader;
 use super::sessions::end::{self, Guard, Why};
 use super::{Event, Lane, Ledger, Origin, StoreError};
@@ -80,15 +81,18 @@ const LACKING: &str = "-- scan::lacking
     (SELECT s.id FROM sessions s WHERE s.desired = 'present' AND s.ready_at IS NULL AND s.provision_deadline > now()
      AND NOT EXISTS (
         SELECT FROM jobs j WHERE j.session_id = s.id AND j.kind = 'create' AND j.state IN ('queued', 'leased')) LIMIT $1)";
-const REQUEUE: &str = "-- scan::requeue
+const REQUEUE: &str = concat!(
+    "-- scan::requeue
     INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id)
     SELECT n.job, s.tenant_id, s.id, s.target_id,
-        CASE s.desired WHEN 'absent' THEN 'revoke' ELSE 'create' END, CASE s.desired WHEN 'absent' THEN 0 ELSE 1 END,
-        s.correlation_id
+        CASE s.desired WHEN 'absent' THEN 'revoke' ELSE 'create' END, CASE s.desired WHEN 'absent' THEN ",
+    lane_of_end!(),
+    " ELSE 1 END, s.correlation_id
     FROM unnest($1::uuid[], $2::uuid[]) AS n (job, session) JOIN sessions s ON s.id = n.session
     WHERE s.ended_at IS NULL AND (s.desired = 'absent' OR s.ready_at IS NULL)
     ON CONFLICT (session_id, kind) WHERE state IN ('queued', 'leased') DO NOTHING
-    RETURNING target_id";
+    RETURNING target_id"
+);
 
 async fn requeue(ledger: &Ledger) -> Result<usize, StoreError> {
     let lacking: Vec<Uuid> =

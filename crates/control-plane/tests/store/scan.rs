@@ -40,6 +40,35 @@ async fn an_expired_session_ends_even_when_the_jobs_table_was_emptied() {
 }
 
 #[tokio::test]
+async fn a_revoke_waits_behind_no_expiry_even_when_the_jobs_table_was_emptied() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let mut expired = Vec::new();
+    for _ in 0..3 {
+        expired.push(books.ready(&ada, &agent).await.0);
+    }
+    books.force(EXPIRE).await;
+    assert_eq!(scan::run(&books.ledger).await.expect("scans").expired, 3);
+    let (session, _) = books.ready(&ada, &agent).await;
+    books.revoke(&ada, session.id).await;
+    let first = async || {
+        let leases = jobs::claim(&books.ledger, &agent, &slots(0, 1, 0)).await.expect("claims");
+        leases.first().map(|lease| lease.job.session())
+    };
+    assert_eq!(first().await, Some(session.id), "the youngest of four ends");
+    books.force("TRUNCATE jobs").await;
+    assert_eq!(scan::run(&books.ledger).await.expect("scans").requeued, 4);
+    assert_eq!(first().await, Some(session.id));
+    let stuck = expired[0].id;
+    let fails = format!(
+        "UPDATE jobs SET lane = 2, run_at = now() - interval '1 hour' WHERE session_id = '{}' AND state = 'queued'",
+        stuck.uuid()
+    );
+    books.force(&fails).await;
+    assert_eq!(books.claim(&agent).await.last().map(|lease| lease.job.session()), Some(stuck), "what keeps failing");
+}
+
+#[tokio::test]
 async fn the_oldest_uncut_end_counts_whether_the_clocks_acted_on_it_or_not() {
     let books = Books::open().await;
     let uncut = async || status::gauges(&books.ledger).await.expect("counts").oldest_uncut_seconds;

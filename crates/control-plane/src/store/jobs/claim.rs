@@ -64,8 +64,10 @@ fn wakes(agent: &AgentIdentity, ask: &ClaimJobs) -> Vec<Wake> {
     ends.chain(beginnings).collect()
 }
 
-/// `mine` are the agent's targets, if it was not revoked while it waited, those first whose oldest job waits longest. A job that its session no longer needs
-/// is passed over here and tidied up elsewhere. A ledger that went back hands out ends alone, and an agent that drains gets no beginnings. The session's row has the last word: if its intent changed while this
+/// `mine` are the agent's targets, if it was not revoked while it waited, those first whose oldest job waits longest; the
+/// `turn` of a lane says which ends go first ([`super::lane_of_end`]), and those that keep failing come last. A job that
+/// its session no longer needs is passed over here and tidied up elsewhere. A ledger that went back hands out ends alone,
+/// and an agent that drains gets no beginnings. The session's row has the last word: if its intent changed while this
 /// statement ran, the UPDATE of `fenced` finds nothing and the job stays where it was.
 const CLAIM: &str = "-- jobs::claim
     WITH granting AS MATERIALIZED (
@@ -80,13 +82,13 @@ const CLAIM: &str = "-- jobs::claim
             SELECT FROM agents g JOIN tokens k ON k.actor_id = g.actor_id
             WHERE g.id = $1 AND k.revoked_at IS NULL AND k.expires_at > now())
     ), work AS MATERIALIZED (
-        SELECT m.id, m.busy, l.lane, (
+        SELECT m.id, m.busy, l.lane, l.turn, (
             SELECT min(j.run_at) FROM jobs j
             WHERE j.target_id = m.id AND j.lane = l.lane AND j.state IN ('queued', 'leased')
         ) AS oldest
-        FROM mine m CROSS JOIN (VALUES (0::smallint), (1::smallint), (2::smallint)) l (lane)
+        FROM mine m CROSS JOIN (VALUES (0::smallint, 0), (1::smallint, 0), (3::smallint, 1), (2::smallint, 2)) l (lane, turn)
     ), ends AS MATERIALIZED (
-        SELECT j.* FROM (SELECT * FROM work WHERE lane <> 1 AND oldest <= now() ORDER BY lane, oldest) w
+        SELECT j.* FROM (SELECT * FROM work WHERE lane <> 1 AND oldest <= now() ORDER BY turn, oldest) w
         CROSS JOIN LATERAL (
             SELECT j.id, j.session_id, j.kind FROM jobs j JOIN sessions s ON s.id = j.session_id
             WHERE j.target_id = w.id AND j.lane = w.lane AND j.state IN ('queued', 'leased') AND j.run_at <= now()

@@ -3,6 +3,15 @@
 //! A job has one live lease at most. It ends by a result or by time; each lease has a token of its own, and a result
 //! with an older one changes nothing. Jobs are hints: losing them all costs seconds, because the scan makes them anew.
 
+/// The lane of the end of session `s`. What somebody wants goes before what the target's own clock and its agent's sweep
+/// have taken care of: after a night without a control plane, nobody's revoke waits for thousands of expiries.
+macro_rules! lane_of_end {
+    () => {
+        "CASE s.end_reason WHEN 'expired' THEN 3 ELSE 0 END"
+    };
+}
+pub(in crate::store) use lane_of_end;
+
 mod apply;
 mod claim;
 mod complete;

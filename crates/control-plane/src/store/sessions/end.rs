@@ -15,8 +15,8 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::record::{SessionRecord, Viewer};
-use crate::store::jobs::LEASE;
 use crate::store::jobs::dispatch::Offer;
+use crate::store::jobs::{LEASE, lane_of_end};
 use crate::store::row::Reader;
 use crate::store::{AuditedTx, Event, Lane, Ledger, Origin, StoreError};
 use crate::wakeups::Wake;
@@ -106,7 +106,8 @@ impl Guard {
 
 /// Locked in the order of their ids, so that two who end many at once do not wait for each other in a circle.
 /// Sessions that were never leased (generation 1) are over with this statement; for the others a job is queued.
-const WANT_ABSENT: &str = "-- sessions::want_absent
+const WANT_ABSENT: &str = concat!(
+    "-- sessions::want_absent
     WITH due AS (
         SELECT id FROM sessions
         WHERE id = ANY ($1) AND desired = 'present' AND CASE $6
@@ -121,7 +122,7 @@ const WANT_ABSENT: &str = "-- sessions::want_absent
             cut_at = CASE WHEN generation = 1 THEN now() END,
             ended_at = CASE WHEN generation = 1 THEN now() END
         WHERE id IN (SELECT id FROM due) AND desired = 'present'
-        RETURNING id, tenant_id, target_id, correlation_id, ended_at, generation
+        RETURNING id, tenant_id, target_id, correlation_id, ended_at, generation, end_reason
     ), lease AS (
         SELECT x.agent_id, x.target_id FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
         WHERE x.agent_id = $8 AND o.disabled_at IS NULL AND EXISTS (
@@ -129,7 +130,9 @@ const WANT_ABSENT: &str = "-- sessions::want_absent
     ), j AS (
         INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id, state, run_at, attempt, agent_id,
             lease_token, lease_generation)
-        SELECT n.id, s.tenant_id, s.id, s.target_id, 'revoke', 0, s.correlation_id,
+        SELECT n.id, s.tenant_id, s.id, s.target_id, 'revoke', ",
+    lane_of_end!(),
+    ", s.correlation_id,
             CASE WHEN l.agent_id IS NULL THEN 'queued' ELSE 'leased' END,
             CASE WHEN l.agent_id IS NULL THEN now() ELSE clock_timestamp() + make_interval(secs => $10) END,
             (l.agent_id IS NOT NULL)::int, l.agent_id,
@@ -141,7 +144,8 @@ const WANT_ABSENT: &str = "-- sessions::want_absent
         RETURNING session_id, id, state
     )
     SELECT s.id, s.target_id, s.correlation_id, s.ended_at IS NOT NULL AS over, s.generation, j.id AS leased
-    FROM s LEFT JOIN j ON j.session_id = s.id AND j.state = 'leased'";
+    FROM s LEFT JOIN j ON j.session_id = s.id AND j.state = 'leased'"
+);
 
 /// Wants these sessions gone, in a transaction of its own; says how many changed. If the log cannot be written, they end
 /// all the same, and their events follow.
