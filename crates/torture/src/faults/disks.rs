@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const SPARE: u64 = 48;
 /// Of the disk that holds the audit log alone.
 const LOG_DISK: u64 = 32;
+/// A server that neither serves nor gives up for so long is started anew.
+const RECOVERY: Duration = Duration::from_secs(60);
 /// The longest that a cut may take on a server without space: it may go through a crash of that server.
 const CUT: Duration = Duration::from_secs(20);
 
@@ -68,14 +70,31 @@ fn without_space(server: &TestPg) -> usize {
     server.log_text().matches("No space left on device").count()
 }
 
-/// Starts a server that has given up.
+/// Waits until the server serves again, and starts it if it gives up, as the supervisor of a real one does: after a
+/// failed recovery that may be a while after what made it fail.
 pub(super) async fn revive(server: &mut TestPg) {
-    let stat = server.pid().map(|pid| std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())));
-    let gone = stat.is_none_or(|stat| stat.map_or(true, |stat| stat.contains(") Z ")));
-    if gone {
-        server.kill9();
-        server.start_again().await;
+    let begun = Instant::now();
+    while !is_gone(server) && begun.elapsed() < RECOVERY {
+        if serves(server).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    server.kill9();
+    server.start_again().await;
+}
+
+fn is_gone(server: &TestPg) -> bool {
+    let stat = server.pid().map(|pid| std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())));
+    stat.is_none_or(|stat| stat.map_or(true, |stat| stat.contains(") Z ")))
+}
+
+async fn serves(server: &TestPg) -> bool {
+    let answer = async {
+        let client = server.connect(server.superuser_name(), server.superuser_password(), "postgres").await?;
+        client.simple_query("-- disks::serves\nSELECT 1").await
+    };
+    tokio::time::timeout(Duration::from_secs(2), answer).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// F23. The ledger's disk breaks and is mounted for reading alone, while its server has every file open. Nobody who holds a
