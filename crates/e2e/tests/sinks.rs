@@ -105,6 +105,25 @@ async fn a_control_plane_and_a_receiver_that_are_killed_lose_nothing_and_what_wa
     assert!(cut.code == 10 && cut.stdout.contains("30"), "{cut:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_is_not_there_is_found_by_the_doctor_of_those_whom_it_concerns() {
+    let mut room = room();
+    let secret = room.secret("siem", SECRET);
+    let more = format!(
+        "[[audit.sinks]]\nname = \"siem\"\nkind = \"http\"\nwhat = [\"events\"]\nurl = \"http://127.0.0.1:1/\"\n\
+         secret_file = {secret:?}\n"
+    );
+    let plane = start(&mut room, more).await;
+    let dana = plane.person(&room, "dana", &["requester"]).await;
+    let said = room.run("gk", &["doctor"]).await.ok();
+    let sink = said.stdout.lines().find(|line| line.contains("audit sink siem")).expect("an admin is told");
+    assert!(sink.starts_with("warning") && sink.contains("it never got any"), "{sink}");
+    assert!(sink.contains("audit_sink_failing"), "{sink}");
+    room.set("GK_TOKEN_FILE", &dana.token_file.to_string_lossy());
+    let said = room.run("gk", &["doctor"]).await.ok();
+    assert!(said.stdout.contains("you are dana") && !said.stdout.contains("siem"), "{}", said.stdout);
+}
+
 /// The file may not grow by more than a part of the next line: for its writer that is a disk that is full.
 fn fill(plane: &Plane, room: &Room, name: &str) -> u64 {
     let size = std::fs::metadata(room.path(name)).expect("it is there").len();

@@ -8,7 +8,8 @@ use axum::extract::{MatchedPath, State};
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use gk_shared::session::SessionStatus;
-use jiff::SignedDuration;
+use gk_shared::wire::status::SinkStatus;
+use jiff::{SignedDuration, Timestamp};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 use crate::plane::Plane;
 use crate::store::jobs::Timing;
 use crate::store::status::Gauges;
-use crate::store::{Lane, PoolUse, sinks};
+use crate::store::{Lane, PoolUse};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
@@ -178,11 +179,12 @@ impl Metrics {
     }
 
     /// Shows how the sinks of the audit log stand.
-    pub fn show_sinks(&self, sinks: &[sinks::Gauge]) {
+    pub fn show_sinks(&self, sinks: &[SinkStatus]) {
         for found in sinks {
             let label = Sink { sink: found.name.clone() };
             self.sink_waiting.get_or_create(&label).set(found.waiting);
-            self.sink_delivered.get_or_create(&label).set(found.delivered_at);
+            let delivered = found.delivered_at.map_or(0.0, |at| at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64());
+            self.sink_delivered.get_or_create(&label).set(delivered);
         }
     }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use gk_shared::audit::SealedHead;
+use gk_shared::wire::status::SinkStatus;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -224,19 +225,8 @@ pub async fn release(ledger: &Ledger, name: &SinkName, holder: Uuid) -> Result<(
     ledger.query(RELEASE, &[&name.as_str(), &holder]).await.map(drop)
 }
 
-/// How a sink stands, for metrics.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Gauge {
-    /// The sink.
-    pub name: String,
-    /// Events and checkpoints that wait.
-    pub waiting: i64,
-    /// When something was delivered last, in seconds since 1970; 0 if nothing ever was.
-    pub delivered_at: f64,
-}
-
 const GAUGES: &str = "-- sinks::gauges
-    SELECT s.name, coalesce(extract(epoch FROM s.delivered_at), 0)::float8 AS delivered_at,
+    SELECT s.name, s.delivered_at,
         CASE WHEN w.events THEN greatest(0, (SELECT coalesce(max(l.seq), 0) FROM audit_links l) - s.event) ELSE 0 END
         + CASE WHEN w.checkpoints THEN (SELECT count(*) FROM audit_checkpoints c
                                         WHERE (c.size, c.epoch) > (s.size, s.epoch)) ELSE 0 END AS waiting
@@ -247,7 +237,7 @@ const GAUGES: &str = "-- sinks::gauges
 ///
 /// # Errors
 /// The ledger's own trouble.
-pub async fn gauges(ledger: &Ledger, sinks: &[(SinkName, Content)]) -> Result<Vec<Gauge>, StoreError> {
+pub async fn gauges(ledger: &Ledger, sinks: &[(SinkName, Content)]) -> Result<Vec<SinkStatus>, StoreError> {
     if sinks.is_empty() {
         return Ok(Vec::new());
     }
@@ -256,7 +246,7 @@ pub async fn gauges(ledger: &Ledger, sinks: &[(SinkName, Content)]) -> Result<Ve
     let checkpoints: Vec<bool> = sinks.iter().map(|(_, content)| content.checkpoints()).collect();
     let gauge = |row: &Row| {
         let row = Reader::new(row, "audit sink");
-        Ok(Gauge { name: row.get("name")?, waiting: row.get("waiting")?, delivered_at: row.get("delivered_at")? })
+        Ok(SinkStatus { name: row.get("name")?, waiting: row.get("waiting")?, delivered_at: row.get("delivered_at")? })
     };
     ledger.query(GAUGES, &[&names, &events, &checkpoints]).await?.iter().map(gauge).collect()
 }

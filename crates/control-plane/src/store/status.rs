@@ -98,5 +98,6 @@ pub async fn status(ledger: &Ledger, version: &str) -> Result<Status, StoreError
         jobs_queued: gauges.jobs.iter().filter(|(_, state, _)| state == "queued").map(|(.., count)| count).sum(),
         audit_size: audit_sealed + gauges.audit_unsealed,
         audit_unsealed: gauges.audit_unsealed,
+        audit_sinks: Vec::new(),
     })
 }

@@ -116,6 +116,10 @@ async fn a_sink_that_hangs_keeps_nobody_waiting_shows_in_the_metrics_and_hears_e
         if waits && never { Ok(()) } else { Err(metrics) }
     })
     .await;
+    let told = world.admin.get("/v1/status").await.expect(200).body["auditSinks"].clone();
+    assert!(told[0]["name"] == "siem" && told[0]["waiting"].as_i64() >= Some(8), "{told}");
+    assert!(told[0]["deliveredAt"].is_null(), "{told}");
+    assert!(dana.get("/v1/status").await.expect(200).body["auditSinks"].is_null(), "it is no concern of a requester");
     receiver.always(Act::Take);
     whole(&world, &receiver).await;
     let metrics = async || world.admin.get("/metrics").await.text;

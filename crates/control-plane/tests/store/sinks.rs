@@ -141,7 +141,7 @@ async fn a_checkpoint_comes_behind_the_events_that_it_covers_and_a_new_sink_begi
     assert_eq!(seqs(&deliver(ledger, Content::Events).await), [301]);
     let gauge = sinks::gauges(ledger, &[(siem(), Content::Both)]).await.expect("counts");
     assert_eq!((gauge[0].waiting, gauge[0].name.as_str()), (0, "siem"));
-    assert!(gauge[0].delivered_at > 1.6e9);
+    assert!(gauge[0].delivered_at.is_some());
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use gk_shared::exit::ExitCode;
 use gk_shared::wire::catalog::TargetView;
 use gk_shared::wire::recovery::LedgerMode;
+use gk_shared::wire::status::SinkStatus;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
@@ -49,6 +51,8 @@ impl Check {
 
 /// A clock further off than this shows in the times that people read.
 const MOST_SKEW_MS: i64 = 2000;
+/// The longest that a control plane waits between two tries at a sink, and a little.
+const SINK_PATIENCE: SignedDuration = SignedDuration::from_secs(90);
 
 pub(crate) async fn run(app: &App, _args: &Args) -> Result<Exit, CliError> {
     let mut checks = Vec::new();
@@ -103,6 +107,7 @@ async fn online(app: &App, client: &Client, checks: &mut Vec<Check>) {
                 Check::new("ledger", State::Failed, "it went back, and nothing is granted: see gk recover show")
             }
         });
+        checks.extend(status.audit_sinks.iter().map(|one| sink(one, status.ledger_time)));
     }
     match client.targets().await.map_err(CliError::from) {
         Ok(list) if list.targets.is_empty() => {
@@ -115,6 +120,17 @@ async fn online(app: &App, client: &Client, checks: &mut Vec<Check>) {
         Ok(list) => checks.extend(list.targets.iter().map(target)),
         Err(error) => checks.push(Check::new("targets", State::Failed, error.to_string())),
     }
+}
+
+fn sink(seen: &SinkStatus, now: Timestamp) -> Check {
+    let name = format!("audit sink {}", seen.name);
+    let late = seen.delivered_at.is_none_or(|at| now.duration_since(at) > SINK_PATIENCE);
+    if seen.waiting == 0 || !late {
+        return Check::new(name, State::Ok, format!("{} events and checkpoints on their way", seen.waiting));
+    }
+    let last = seen.delivered_at.map_or("it never got any".to_owned(), |at| format!("the last came {at:.0}"));
+    let see = "the control plane's log says why: audit_sink_failing in the runbook";
+    Check::new(name, State::Warning, format!("{} events and checkpoints wait, {last}; {see}", seen.waiting))
 }
 
 fn target(seen: &TargetView) -> Check {
@@ -133,5 +149,24 @@ fn target(seen: &TargetView) -> Check {
             Check::new(name, State::Warning, format!("its clock is {skew} ms off the ledger's"))
         }
         Some(_) | None => Check::new(name, State::Ok, format!("Postgres {server}, {} roles for you", seen.roles.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sink_is_late_when_something_has_waited_for_longer_than_between_two_tries() {
+        let now = Timestamp::from_second(1_700_000_000).expect("in range");
+        let seen = |waiting, ago: Option<i64>| {
+            let delivered_at = ago.map(|ago| now - SignedDuration::from_secs(ago));
+            sink(&SinkStatus { name: "siem".to_owned(), waiting, delivered_at }, now).state
+        };
+        assert_eq!(seen(0, Some(86_400)), State::Ok, "it has all there is");
+        assert_eq!(seen(0, None), State::Ok, "there is nothing to have");
+        assert_eq!(seen(7, Some(5)), State::Ok);
+        assert_eq!(seen(7, Some(91)), State::Warning);
+        assert_eq!(seen(7, None), State::Warning);
     }
 }

@@ -38,4 +38,20 @@ pub struct Status {
     pub audit_size: i64,
     /// Events not linked yet.
     pub audit_unsealed: i64,
+    /// The sinks that the control plane which answers delivers the audit log to; shown to admins and auditors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audit_sinks: Vec<SinkStatus>,
+}
+
+/// How a sink of the audit log stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SinkStatus {
+    /// The sink.
+    pub name: String,
+    /// Events and checkpoints that it has not got yet.
+    pub waiting: i64,
+    /// When it last got something, by the ledger's clock; absent if it never did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<Timestamp>,
 }

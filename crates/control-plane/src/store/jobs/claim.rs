@@ -69,7 +69,8 @@ fn wakes(agent: &AgentIdentity, ask: &ClaimJobs) -> Vec<Wake> {
 /// its session no longer needs is passed over here and tidied up elsewhere. A ledger that went back hands out ends alone,
 /// and an agent that drains gets no beginnings. The session's row has the last word: if its intent changed while this
 /// statement ran, the UPDATE of `fenced` finds nothing and the job stays where it was.
-const CLAIM: &str = "-- jobs::claim
+const CLAIM: &str = concat!(
+    "-- jobs::claim
     WITH granting AS MATERIALIZED (
         SELECT NOT EXISTS (SELECT FROM recoveries r WHERE r.accepted_at IS NULL) AS yes,
             NOT EXISTS (SELECT FROM agents g WHERE g.id = $1 AND g.draining_at IS NOT NULL) AS stays
@@ -78,9 +79,9 @@ const CLAIM: &str = "-- jobs::claim
             SELECT count(*) FROM jobs l WHERE l.target_id = t.id AND l.lane = 1 AND l.state = 'leased' AND l.run_at > now()
         ) AS busy
         FROM agent_targets x JOIN targets t ON t.id = x.target_id
-        WHERE x.agent_id = $1 AND t.name <> ALL ($2) AND EXISTS (
-            SELECT FROM agents g JOIN tokens k ON k.actor_id = g.actor_id
-            WHERE g.id = $1 AND k.revoked_at IS NULL AND k.expires_at > now())
+        WHERE x.agent_id = $1 AND t.name <> ALL ($2) AND EXISTS (SELECT FROM agents g WHERE g.id = $1 AND ",
+    agent_works!(),
+    ")
     ), work AS MATERIALIZED (
         SELECT m.id, m.busy, l.lane, l.turn, (
             SELECT min(j.run_at) FROM jobs j
@@ -128,7 +129,8 @@ const CLAIM: &str = "-- jobs::claim
              ELSE s.ttl_seconds END AS ttl_seconds, m.name AS target, s.pack, s.pack_version, s.pack_digest,
         s.max_connections, s.reason, s.end_reason, s.recipient_key, a.name AS requester, a.email
     FROM leased j JOIN sessions s ON s.id = j.session_id JOIN actors a ON a.id = s.actor_id JOIN mine m ON m.id = j.target_id
-    ORDER BY j.place";
+    ORDER BY j.place"
+);
 
 async fn claim_now(ledger: &Ledger, agent: &AgentIdentity, ask: &ClaimJobs) -> Result<Vec<LeasedJob>, StoreError> {
     let slots = usize::from(ask.create_slots) + usize::from(ask.revoke_slots);

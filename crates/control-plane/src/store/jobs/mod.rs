@@ -12,6 +12,31 @@ macro_rules! lane_of_end {
 }
 pub(in crate::store) use lane_of_end;
 
+/// Whether agent `g` may have work at all: it is not disabled, and what it shows has neither run out nor been revoked.
+macro_rules! agent_works {
+    () => {
+        "EXISTS (SELECT FROM actors o JOIN tokens k ON k.actor_id = o.id WHERE o.id = g.actor_id
+            AND o.disabled_at IS NULL AND k.revoked_at IS NULL AND k.expires_at > now())"
+    };
+}
+pub(in crate::store) use agent_works;
+
+/// How a new job of session `s` begins, from its state on: leased with this token for so many seconds to the agent that
+/// `l` names, else in the queue.
+macro_rules! offered {
+    ($token:literal, $seconds:literal) => {
+        concat!(
+            "CASE WHEN l.agent_id IS NULL THEN 'queued' ELSE 'leased' END,
+            CASE WHEN l.agent_id IS NULL THEN now() ELSE clock_timestamp() + make_interval(secs => ",
+            $seconds,
+            ") END, (l.agent_id IS NOT NULL)::int, l.agent_id, CASE WHEN l.agent_id IS NOT NULL THEN ",
+            $token,
+            " END, CASE WHEN l.agent_id IS NOT NULL THEN s.generation END"
+        )
+    };
+}
+pub(in crate::store) use offered;
+
 mod apply;
 mod claim;
 mod complete;

@@ -18,7 +18,7 @@ use tokio_postgres::Row;
 use super::record::{KeyKind, SessionRecord, session_columns};
 use super::refusal::{AGENT_SILENCE_SECONDS, CreateRefused, MOST_SKEW_MS, why_not};
 use crate::store::jobs::dispatch::Offer;
-use crate::store::jobs::{LEASE, TARGET_CAP};
+use crate::store::jobs::{LEASE, TARGET_CAP, agent_works, offered};
 use crate::store::row::Reader;
 use crate::store::tx::{Param, params};
 use crate::store::{Event, Lane, Ledger, Origin, StoreError};
@@ -175,10 +175,9 @@ const INSERT: &str = concat!(
               AND g.last_seen_at > now() - make_interval(secs => $6))
     ), lease AS MATERIALIZED (
         SELECT x.agent_id FROM t JOIN agent_targets x ON x.target_id = t.id JOIN agents g ON g.id = x.agent_id
-            JOIN actors o ON o.id = g.actor_id
-        WHERE x.agent_id = $23 AND o.disabled_at IS NULL AND g.draining_at IS NULL AND EXISTS (
-            SELECT FROM tokens k WHERE k.actor_id = o.id AND k.revoked_at IS NULL AND k.expires_at > now()
-        ) AND (
+        WHERE x.agent_id = $23 AND g.draining_at IS NULL AND ",
+    agent_works!(),
+    " AND (
             SELECT count(*) FROM jobs l WHERE l.target_id = t.id AND l.lane = 1 AND l.state = 'leased' AND l.run_at > now()
         ) < $25 AND NOT EXISTS (
             SELECT FROM jobs q JOIN sessions w ON w.id = q.session_id
@@ -204,10 +203,9 @@ const INSERT: &str = concat!(
         INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id, state, run_at, attempt, agent_id,
             lease_token, lease_generation)
         SELECT $20, $1, s.id, s.target_id, 'create', 1, $18,
-            CASE WHEN l.agent_id IS NULL THEN 'queued' ELSE 'leased' END,
-            CASE WHEN l.agent_id IS NULL THEN now() ELSE clock_timestamp() + make_interval(secs => $26) END,
-            (l.agent_id IS NOT NULL)::int, l.agent_id,
-            CASE WHEN l.agent_id IS NOT NULL THEN $24 END, CASE WHEN l.agent_id IS NOT NULL THEN s.generation END
+            ",
+    offered!("$24", "$26"),
+    "
         FROM s LEFT JOIN lease l ON true
     )
     SELECT ",

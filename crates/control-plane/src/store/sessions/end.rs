@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::record::{SessionRecord, Viewer};
 use crate::store::jobs::dispatch::Offer;
-use crate::store::jobs::{LEASE, lane_of_end};
+use crate::store::jobs::{LEASE, agent_works, lane_of_end, offered};
 use crate::store::row::Reader;
 use crate::store::{AuditedTx, Event, Lane, Ledger, Origin, StoreError};
 use crate::wakeups::Wake;
@@ -124,19 +124,19 @@ const WANT_ABSENT: &str = concat!(
         WHERE id IN (SELECT id FROM due) AND desired = 'present'
         RETURNING id, tenant_id, target_id, correlation_id, ended_at, generation, end_reason
     ), lease AS (
-        SELECT x.agent_id, x.target_id FROM agent_targets x JOIN agents g ON g.id = x.agent_id JOIN actors o ON o.id = g.actor_id
-        WHERE x.agent_id = $8 AND o.disabled_at IS NULL AND EXISTS (
-            SELECT FROM tokens k WHERE k.actor_id = o.id AND k.revoked_at IS NULL AND k.expires_at > now())
+        SELECT x.agent_id, x.target_id FROM agent_targets x JOIN agents g ON g.id = x.agent_id
+        WHERE x.agent_id = $8 AND ",
+    agent_works!(),
+    "
     ), j AS (
         INSERT INTO jobs (id, tenant_id, session_id, target_id, kind, lane, correlation_id, state, run_at, attempt, agent_id,
             lease_token, lease_generation)
         SELECT n.id, s.tenant_id, s.id, s.target_id, 'revoke', ",
     lane_of_end!(),
     ", s.correlation_id,
-            CASE WHEN l.agent_id IS NULL THEN 'queued' ELSE 'leased' END,
-            CASE WHEN l.agent_id IS NULL THEN now() ELSE clock_timestamp() + make_interval(secs => $10) END,
-            (l.agent_id IS NOT NULL)::int, l.agent_id,
-            CASE WHEN l.agent_id IS NOT NULL THEN $9 END, CASE WHEN l.agent_id IS NOT NULL THEN s.generation END
+            ",
+    offered!("$9", "$10"),
+    "
         FROM (SELECT *, row_number() OVER () AS place FROM s WHERE ended_at IS NULL) s
         JOIN unnest($5::uuid[]) WITH ORDINALITY AS n (id, place) USING (place)
         LEFT JOIN lease l ON l.target_id = s.target_id AND s.place = 1
