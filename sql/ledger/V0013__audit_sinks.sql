@@ -11,6 +11,8 @@ CREATE TABLE audit_sinks (
     next_epoch   integer,                                                              --   again; NULL: none is
     holder       uuid,                                                                 -- the process that delivers
     held_until   timestamptz,                                                          -- and until when nobody else does
+    tries        integer NOT NULL DEFAULT 0 CHECK (tries >= 0),                        -- deliveries in a row that it did not take
+    not_before   timestamptz,                                                          -- until then nobody tries again
     delivered_at timestamptz,                                                          -- when something was delivered last
     made_at      timestamptz NOT NULL DEFAULT clock_timestamp(),                       -- when a control plane first had it
     CONSTRAINT batch_is_whole  CHECK (num_nonnulls(next_event, next_size, next_epoch) IN (0, 3)),

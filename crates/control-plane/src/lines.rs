@@ -69,7 +69,8 @@ fn append_now(path: &Path, mode: u32, choose: impl FnOnce(&[u8]) -> String) -> i
     let end = tail(&mut file)?;
     let lines = choose(&end);
     if lines.is_empty() {
-        return Ok(());
+        // What lies there may be known to this machine's memory alone, from before a crash.
+        return file.sync_all().and_then(|()| sync_parent(path));
     }
     // A line that a crash cut short must not swallow this one.
     let cut_short = end.last().is_some_and(|byte| *byte != b'\n');
@@ -80,7 +81,11 @@ fn append_now(path: &Path, mode: u32, choose: impl FnOnce(&[u8]) -> String) -> i
         let _ = file.set_len(before);
         return Err(error);
     }
-    // A file that is new exists only once its directory is on disk.
+    sync_parent(path)
+}
+
+/// A file that is new exists only once its directory is on disk.
+fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 

@@ -12,6 +12,8 @@ const LONG: Duration = Duration::from_secs(90);
 const VERIFIER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verify.py");
 const POLICY: &str = "[[rule]]\nname = \"dev\"\nwho = [\"group:dev\"]\ntargets = [\"pg-local\"]\nroles = [\"app_read\"]\n\
                       max_ttl = \"1h\"\nreason = \"optional\"\n";
+/// Puts TLS in front of a server.
+const OVER_TLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/over_tls.py");
 /// 32 bytes of nothing, as a receiver and a sender share them.
 const SECRET: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
 /// Lets the program live on when a file may not grow, as with a full disk.
@@ -31,13 +33,31 @@ async fn start(room: &mut Room, more: String) -> Plane {
 
 /// The receiver that docs/AUDIT.md shows.
 fn receiver(room: &Room) -> (Daemon, u16) {
+    receiver_by(room, &[])
+}
+
+/// The same, run by another program of Python.
+fn receiver_by(room: &Room, by: &[&str]) -> (Daemon, u16) {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/AUDIT.md")).expect("a page");
     let program = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it shows one");
     let (program, secret) = (room.write("receiver.py", program), room.secret("siem", SECRET));
     let (port, kept) = (free_port().to_string(), room.path("received.ndjson"));
     let args = [&*program.to_string_lossy(), &port, &secret.to_string_lossy(), &kept.to_string_lossy()];
-    let number = port.parse().expect("is a port");
+    let (args, number) = ([by, &args].concat(), port.parse().expect("is a port"));
     (Daemon::new("receiver", Path::new("/usr/bin/python3"), &args, room.path("receiver.log")), number)
+}
+
+/// An authority and a certificate of its for `localhost`, as somebody makes them by hand: authority, certificate, key.
+async fn papers(room: &Room, name: &str) -> [String; 3] {
+    let script = format!(
+        "ec='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 30'
+         openssl req -x509 $ec -subj '/CN={name}' -keyout {name}-ca.key -out {name}-ca.pem
+         openssl req -x509 -CA {name}-ca.pem -CAkey {name}-ca.key $ec -subj /CN=localhost \
+           -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
+           -keyout {name}.key -out {name}.pem"
+    );
+    room.sh(&script).await.ok();
+    ["-ca.pem", ".pem", ".key"].map(|suffix| room.path(&format!("{name}{suffix}")).to_string_lossy().into_owned())
 }
 
 /// Events that a file holds whole.
@@ -122,6 +142,34 @@ async fn a_receiver_that_is_not_there_is_found_by_the_doctor_of_those_whom_it_co
     room.set("GK_TOKEN_FILE", &dana.token_file.to_string_lossy());
     let said = room.run("gk", &["doctor"]).await.ok();
     assert!(said.stdout.contains("you are dana") && !said.stdout.contains("siem"), "{}", said.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_over_tls_gets_everything_from_those_who_know_its_authority_and_nothing_from_others() {
+    let mut room = room();
+    let ([ours, certificate, key], [other, ..]) = (papers(&room, "ours").await, papers(&room, "other").await);
+    let (mut receiver, port) = receiver_by(&room, &[OVER_TLS, &certificate, &key]);
+    let more = format!(
+        "[[audit.sinks]]\nname = \"siem\"\nkind = \"http\"\nwhat = [\"events\", \"checkpoints\"]\n\
+         url = \"https://localhost:{port}/in\"\nsecret_file = {:?}\nca_file = {other:?}\n",
+        room.path("siem"),
+    );
+    receiver.start();
+    let mut plane = start(&mut room, more).await;
+    plane.person(&room, "dana", &["requester"]).await;
+    logged(&plane, "audit_sink_failing").await;
+    logged(&plane, "certificate").await;
+    assert_eq!(held(&room, "received.ndjson"), 0, "nobody hears of it whose certificate is not vouched for");
+
+    plane.process.stop().await;
+    let settings = room.read("control-plane.toml");
+    assert!(settings.contains(&other), "{settings}");
+    room.write("control-plane.toml", &settings.replace(&other, &ours));
+    plane.process.start();
+    plane.answers().await;
+    arrived(&room, &plane, "received.ndjson").await;
+    plane.process.stop().await;
+    room.run("gk", &["audit", "verify", "received.ndjson"]).await.ok();
 }
 
 /// The file may not grow by more than a part of the next line: for its writer that is a disk that is full.

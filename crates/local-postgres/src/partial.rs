@@ -5,10 +5,11 @@
 
 use crate::error::ClusterError;
 use crate::lock::beside;
+use std::ffi::OsStr;
 use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const SUFFIX: &str = ".partial.";
@@ -16,11 +17,9 @@ const SUFFIX: &str = ".partial.";
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A name beside `data_dir` that nobody has used: this process, and how many it has named.
+/// A name beside `data_dir` that nobody has used. Chance names it, because ids of processes come again.
 pub(crate) fn new_name(data_dir: &Path) -> PathBuf {
-    static NAMED: AtomicU64 = AtomicU64::new(0);
-    let number = NAMED.fetch_add(1, Ordering::Relaxed);
-    beside(data_dir, &format!("{SUFFIX}{}.{number}", std::process::id()))
+    beside(data_dir, &format!("{SUFFIX}{:016x}", RandomState::new().build_hasher().finish()))
 }
 
 /// Removes what earlier tries at `data_dir` left. The caller holds its lock.
@@ -42,7 +41,12 @@ fn leftovers(data_dir: &Path) -> Result<Vec<PathBuf>, ClusterError> {
     let left = entries.map(|entry| entry.map(|entry| (entry.path(), entry.file_name())));
     let left: Result<Vec<_>, Error> = left.collect();
     let left = left.map_err(ClusterError::io("reading", parent))?;
-    Ok(left.into_iter().filter(|(_, name)| name.as_encoded_bytes().starts_with(named)).map(|(path, _)| path).collect())
+    let is_ours = |name: &OsStr| {
+        let name = name.as_encoded_bytes();
+        // Without a dot at the end: the one name that earlier versions had for all tries.
+        name.starts_with(named) || named.strip_suffix(b".") == Some(name)
+    };
+    Ok(left.into_iter().filter(|(_, name)| is_ours(name)).map(|(path, _)| path).collect())
 }
 
 fn remove(dir: &Path) -> Result<(), Error> {
@@ -69,13 +73,14 @@ mod tests {
         let data_dir = dir.path().join("data");
         let (first, second) = (new_name(&data_dir), new_name(&data_dir));
         assert_ne!(first, second);
-        for left in [&first, &second] {
+        let old = dir.path().join("data.partial");
+        for left in [&first, &second, &old] {
             fs::create_dir_all(left.join("base/1")).unwrap();
         }
-        let neighbours = ["data.lock", "database.partial.1.0", "data.partially"].map(|name| dir.path().join(name));
+        let neighbours = ["data.lock", "database.partial.1", "data.partially"].map(|name| dir.path().join(name));
         neighbours.iter().for_each(|path| fs::create_dir(path).unwrap());
         clear(&data_dir).unwrap();
-        assert!(!first.exists() && !second.exists());
+        assert!(!first.exists() && !second.exists() && !old.exists());
         assert!(neighbours.iter().all(|path| path.exists()), "nothing else is touched");
     }
 

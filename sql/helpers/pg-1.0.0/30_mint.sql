@@ -14,14 +14,19 @@ AS $$ BEGIN RETURN greatest(gk.setting_of('min_iterations'), 1); END $$;
 CREATE OR REPLACE FUNCTION gk.check_verifier(p_verifier text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_least int := gk.min_iterations();
+  v_least  int := gk.min_iterations();
+  v_rounds text := split_part(split_part(p_verifier, '$', 2), ':', 1);
+  v_salt   text := split_part(split_part(p_verifier, '$', 2), ':', 2);
+  v_keys   text := split_part(p_verifier, '$', 3);
 BEGIN
-  IF p_verifier IS NULL OR p_verifier !~
-     '^SCRAM-SHA-256[$][1-9][0-9]{0,4}:[A-Za-z0-9+/]{22,86}={0,2}[$][A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$' THEN
+  IF p_verifier IS NULL
+     OR p_verifier !~ '^SCRAM-SHA-256[$][1-9][0-9]*:[A-Za-z0-9+/]+=*[$][A-Za-z0-9+/]+=:[A-Za-z0-9+/]+=$'
+     OR length(v_rounds) > 5 OR length(rtrim(v_salt, '=')) NOT BETWEEN 22 AND 86
+     OR length(v_salt) - length(rtrim(v_salt, '=')) > 2 OR length(v_keys) <> 89 OR position(':' IN v_keys) <> 45 THEN
     RAISE EXCEPTION 'a SCRAM-SHA-256 verifier is required'
       USING ERRCODE = '22023', HINT = 'Compute it beside the password; the password itself never goes to a server.';
   END IF;
-  IF split_part(split_part(p_verifier, '$', 2), ':', 1)::int NOT BETWEEN v_least AND 20000 THEN
+  IF v_rounds::int NOT BETWEEN v_least AND 20000 THEN
     RAISE EXCEPTION 'the verifier''s iteration count is not between % and 20000', v_least
       USING ERRCODE = '22023', HINT = 'The lower bound is min_iterations in gk.setting on this target.';
   END IF;

@@ -52,7 +52,7 @@ DECLARE
 BEGIN
   FOR r IN SELECT gk.session_of(p.rolname) AS session, p.rolname
              FROM pg_catalog.pg_roles p LEFT JOIN gk.fence f ON f.role_name = p.rolname AND f.state <> 'closed'
-            WHERE p.rolvaliduntil <= clock_timestamp() AND p.rolname::text ~ '^gk_[0-9a-hjkmnp-tv-z]{26}$'
+            WHERE p.rolvaliduntil <= clock_timestamp() AND length(p.rolname::text) = 29 AND p.rolname::text ~ '^gk_[0-9a-hjkmnp-tv-z]+$'
               AND f.session IS NULL AND gk.is_marked(p.oid)
             LIMIT p_limit
   LOOP

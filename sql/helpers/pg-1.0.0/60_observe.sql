@@ -13,7 +13,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
      WHERE a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid() GROUP BY 1
   ), stray AS MATERIALIZED (  -- few, so that the dear question about each is asked of few
     SELECT p.oid, p.rolname, p.rolcanlogin, p.rolvaliduntil FROM pg_catalog.pg_roles p
-     WHERE p.rolname::text ~ '^gk_[0-9a-hjkmnp-tv-z]{26}$'
+     WHERE length(p.rolname::text) = 29 AND p.rolname::text ~ '^gk_[0-9a-hjkmnp-tv-z]+$'
        AND NOT EXISTS (SELECT FROM gk.fence f WHERE f.role_name = p.rolname AND f.state <> 'closed')
   ), seen AS (
     SELECT f.session, coalesce(r.rolname, f.role_name) AS role_name, f.gen,

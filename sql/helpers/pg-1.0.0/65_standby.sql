@@ -77,7 +77,7 @@ BEGIN
     UNION
     SELECT gk.session_of(p.rolname), p.oid
       FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_roles p ON p.oid = a.usesysid
-     WHERE p.rolname::text ~ '^gk_[0-9a-hjkmnp-tv-z]{26}$' AND p.rolvaliduntil <= clock_timestamp()
+     WHERE length(p.rolname::text) = 29 AND p.rolname::text ~ '^gk_[0-9a-hjkmnp-tv-z]+$' AND p.rolvaliduntil <= clock_timestamp()
        AND gk.is_marked(p.oid) AND NOT EXISTS (SELECT FROM gk.fence f WHERE f.role_oid = p.oid)
   LOOP
     n := gk.signal(r.role_oid);

@@ -198,6 +198,7 @@ pub(crate) async fn bad_input_is_refused_before_anything_is_made(version: Versio
         let result = lab.mint(&bad, &Mint::default()).await;
         let text = refusal_text(result);
         assert!(text.contains("verifier") && !text.contains("hunter2"), "{verifier:?}: {text}");
+        assert_eq!(refusal(lab.mint(&bad, &Mint::default()).await), "22023", "{verifier:?}: {text}");
     }
     for id in bad_session_ids(&good.id) {
         let bad = Session { id: id.clone(), ..good.with_secret("x") };
@@ -218,13 +219,36 @@ fn bad_verifiers(good: &str) -> Vec<String> {
     for count in ["1", "4095", "20001", "0", "-5", "04096", "999999", "4294967297"] {
         bad.push(good.replace("$4096:", &format!("${count}:")));
     }
+    bad.extend(bad_parts(good));
     bad
+}
+
+/// A part that is too short or too long by one, and two that make up for each other.
+fn bad_parts(good: &str) -> Vec<String> {
+    let parts: Vec<&str> = good.split('$').collect();
+    let [name, head, keys] = parts[..] else { panic!("{good}") };
+    let ((rounds, salt), (stored, server)) = (head.split_once(':').unwrap(), keys.split_once(':').unwrap());
+    let of_salt = |salt: String| format!("{name}${rounds}:{salt}${keys}");
+    let of_keys = |stored: String, server: String| format!("{name}${head}${stored}:{server}");
+    vec![
+        of_salt("A".repeat(21)),
+        of_salt("A".repeat(87)),
+        of_salt(format!("{}===", salt.trim_end_matches('='))),
+        of_salt(String::new()),
+        of_keys(format!("A{stored}"), server.to_owned()),
+        of_keys(stored.to_owned(), server[1..].to_owned()),
+        of_keys(format!("A{stored}"), server[1..].to_owned()),
+        of_keys(stored[1..].to_owned(), format!("A{server}")),
+        of_keys(stored.replace('=', "A"), server.to_owned()),
+        of_keys(stored.to_owned(), server.replace('=', "")),
+    ]
 }
 
 fn bad_session_ids(good: &str) -> Vec<String> {
     let mut bad: Vec<String> =
         ["", "sess_", "gk_owner", "postgres", "req_01ARZ3NDEKTSV4RRFFQ69G5FAV"].map(str::to_owned).to_vec();
     bad.extend([good.to_lowercase(), format!("{good}\n"), format!("{good}0"), good.replace("01ARZ", "01ILO")]);
+    bad.push(good[..good.len() - 1].to_owned());
     bad.push(good.replace("01ARZ3NDE", "\"; DROP -"));
     bad
 }

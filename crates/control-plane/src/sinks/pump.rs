@@ -83,7 +83,7 @@ impl Pump {
             let pause = match &done {
                 Ok(Round::Full) => Duration::ZERO,
                 Ok(Round::Delivered | Round::Idle) => self.pace.period,
-                Err(error) => self.failed(error),
+                Err(error) => self.failed(error).await,
             };
             if matches!(done, Ok(Round::Delivered | Round::Full)) {
                 self.trouble.ends(&self.name);
@@ -101,11 +101,17 @@ impl Pump {
             self.registered = true;
         }
         let turn = sinks::turn(&self.ledger, &self.name, self.content, self.holder).await?;
-        let Turn::Ours(standing) = turn else {
+        let standing = match turn {
+            Turn::Ours(standing) => standing,
+            // Whatever was wrong may be still.
+            Turn::Resting => return Ok(Round::Idle),
             // Done, or another process' trouble by now.
-            self.trouble = Trouble::default();
-            return Ok(Round::Idle);
+            Turn::Idle | Turn::Theirs => {
+                self.trouble = Trouble::default();
+                return Ok(Round::Idle);
+            }
         };
+        self.trouble.tries = standing.tries;
         let mut batch = sinks::batch(&self.ledger, self.content, standing).await?;
         if !sinks::begin(&self.ledger, &self.name, self.holder, &batch).await? {
             return Ok(Round::Idle);
@@ -118,8 +124,8 @@ impl Pump {
         Ok(if batch.full { Round::Full } else { Round::Delivered })
     }
 
-    /// Notes a failure, and gives the pause after it.
-    fn failed(&mut self, error: &RoundError) -> Duration {
+    /// Notes a failure, for all who deliver to this sink, and gives the pause after it.
+    async fn failed(&mut self, error: &RoundError) -> Duration {
         self.trouble.tell(&self.name, error);
         match error {
             // Nobody was bothered, and everything waits for the ledger. The row may be gone with one that was put back.
@@ -129,7 +135,12 @@ impl Pump {
             }
             RoundError::Delivery(error) => {
                 self.metrics.sink_failed(self.name.as_str());
-                self.ledger.jittered(self.trouble.pause(&self.pace)).max(error.retry_after().unwrap_or_default())
+                let pause = self.ledger.jittered(self.trouble.pause(&self.pace));
+                let pause = pause.max(error.retry_after().unwrap_or_default());
+                if let Err(error) = sinks::refused(&self.ledger, &self.name, self.holder, pause).await {
+                    tracing::debug!(sink = %self.name, %error, "that a sink takes nothing was not noted for others");
+                }
+                pause
             }
         }
     }

@@ -7,7 +7,7 @@ use gk_shared::session::EndReason;
 use tokio_postgres::types::ToSql;
 
 use super::row::Reader;
-use super::sessions::end::{Why, want_absent};
+use super::sessions::end::{Guard, Why, end_all, want_absent};
 use super::{AuditedTx, Event, Lane, Ledger, Origin, StoreError};
 
 /// What an actor is.
@@ -105,7 +105,7 @@ const LIVE: &str = "-- actors::live_sessions
 /// # Errors
 /// The ledger's own trouble.
 pub async fn disable(ledger: &Ledger, origin: Origin, actor: ActorId) -> Result<bool, StoreError> {
-    let mut tx = ledger.begin(Lane::Ending, origin).await?;
+    let mut tx = ledger.begin(Lane::Ending, origin.clone()).await?;
     let Some(row) = tx.opt(DISABLE, &[&actor.uuid(), &Ledger::tenant().uuid()]).await? else { return Ok(false) };
     let name: String = Reader::new(&row, "actor").get("name")?;
     let rows = tx.query(LIVE, &[&actor.uuid()]).await?;
@@ -118,6 +118,13 @@ pub async fn disable(ledger: &Ledger, origin: Origin, actor: ActorId) -> Result<
     let ended = want_absent(&mut tx, &ids, &why).await?;
     let disabled = Event::new(AuditAction::ActorDisabled, actor).fact("name", name).fact("sessions", ended.len());
     let recorded = ended.into_iter().fold(tx.record(disabled), super::Recorded::and);
-    recorded.commit().await?;
-    Ok(true)
+    match recorded.commit().await {
+        Ok(()) => Ok(true),
+        // Nobody is disabled without an event, but nobody's sessions wait for the log. No new ones are given meanwhile.
+        Err(StoreError::AuditUnavailable(error)) => {
+            end_all(ledger, &origin, &ids, (&why, Guard::Always)).await?;
+            Err(StoreError::AuditUnavailable(error))
+        }
+        Err(error) => Err(error),
+    }
 }

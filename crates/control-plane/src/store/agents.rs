@@ -80,6 +80,9 @@ pub async fn shows_certificate(ledger: &Ledger, name: &AgentName) -> Result<bool
 const FIND: &str = "-- agents::find
     SELECT g.id, g.actor_id FROM agents g JOIN actors o ON o.id = g.actor_id
     WHERE g.tenant_id = $1 AND o.kind = 'agent' AND o.name = $2";
+/// Whoever certifies the agent at this moment comes before, and what it made is found, or after, and finds nothing to show.
+const HOLD: &str = "-- agents::hold
+    SELECT id FROM actors WHERE id = $1 FOR NO KEY UPDATE";
 const REVOKE: &str = "-- agents::revoke
     UPDATE tokens SET revoked_at = now() WHERE actor_id = $1 AND revoked_at IS NULL AND expires_at > now() RETURNING id";
 
@@ -92,6 +95,7 @@ pub async fn revoke(ledger: &Ledger, origin: Origin, name: &AgentName) -> Result
     let Some(row) = tx.opt(FIND, &[&Ledger::tenant().uuid(), &name.as_str()]).await? else { return Ok(None) };
     let row = Reader::new(&row, "agent");
     let (agent_id, actor): (_, Uuid) = (row.id("id", AgentId::from_uuid)?, row.get("actor_id")?);
+    tx.query(HOLD, &[&actor]).await?;
     let revoked = u32::try_from(tx.query(REVOKE, &[&actor]).await?.len()).unwrap_or(u32::MAX);
     let event = Event::new(AuditAction::AgentRevoked, agent_id).fact("agent", name).fact("revoked", revoked);
     tx.record(event).commit().await?;

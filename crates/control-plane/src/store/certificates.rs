@@ -30,8 +30,12 @@ const USE_UP: &str = "-- certificates::use_up
     WHERE id = $1 AND kind = 'enrolment' AND revoked_at IS NULL AND expires_at > now() RETURNING actor_id";
 const NO_MORE_BEARERS: &str = "-- certificates::no_more_bearers
     UPDATE tokens SET revoked_at = now() WHERE actor_id = $1 AND kind = 'bearer' AND revoked_at IS NULL";
+/// Whoever revokes the agent at this moment comes before, and what was shown is of no use, or after, and finds what is
+/// made here. A statement of its own, so that the next one sees what was waited for.
+const HOLD_AGENT: &str = "-- certificates::hold_agent
+    SELECT o.id FROM agents g JOIN actors o ON o.id = g.actor_id WHERE g.id = $1 FOR SHARE OF o";
 const OWNER: &str = "-- certificates::owner
-    SELECT actor_id FROM tokens WHERE id = $1";
+    SELECT actor_id FROM tokens WHERE id = $1 AND kind = 'certificate' AND revoked_at IS NULL AND expires_at > now()";
 const INSERT: &str = "-- certificates::insert
     INSERT INTO tokens (id, tenant_id, actor_id, hash, scopes, expires_at, kind)
     VALUES ($1, $2, $3, $4, ARRAY['agent'], $5, 'certificate')";
@@ -47,6 +51,7 @@ pub async fn enrol(
     new: &NewCertificate,
 ) -> Result<bool, StoreError> {
     let tx = ledger.begin(Lane::Normal, origin).await?;
+    tx.query(HOLD_AGENT, &[&agent.id.uuid()]).await?;
     let Some(row) = tx.opt(USE_UP, &[&token.uuid()]).await? else { return Ok(false) };
     let actor: Uuid = Reader::new(&row, "token").get("actor_id")?;
     tx.query(NO_MORE_BEARERS, &[&actor]).await?;
@@ -54,7 +59,7 @@ pub async fn enrol(
     Ok(true)
 }
 
-/// Lets the next certificate stand for an agent that showed the one before.
+/// Lets the next certificate stand for an agent that showed the one before. False if that one is of no use any more.
 ///
 /// # Errors
 /// The ledger's own trouble.
@@ -63,11 +68,13 @@ pub async fn renew(
     origin: Origin,
     (agent, shown): (&AgentIdentity, TokenId),
     new: &NewCertificate,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let tx = ledger.begin(Lane::Normal, origin).await?;
-    let row = tx.one(OWNER, &[&shown.uuid()]).await?;
+    tx.query(HOLD_AGENT, &[&agent.id.uuid()]).await?;
+    let Some(row) = tx.opt(OWNER, &[&shown.uuid()]).await? else { return Ok(false) };
     let actor: Uuid = Reader::new(&row, "token").get("actor_id")?;
-    insert(tx, (agent, actor), new, ("in_place_of", shown)).await
+    insert(tx, (agent, actor), new, ("in_place_of", shown)).await?;
+    Ok(true)
 }
 
 async fn insert(

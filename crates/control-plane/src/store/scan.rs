@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use gk_shared::audit::AuditAction;
 use gk_shared::ids::{JobId, SessionId, TargetId};
 use gk_shared::problem::ErrorCode;
 use gk_shared::session::EndReason;
@@ -54,9 +53,11 @@ pub async fn run(ledger: &Ledger) -> Result<Scanned, StoreError> {
         message: ErrorCode::ProvisionTimeout.meaning().to_owned(),
         retryable: true,
     };
-    let expired = end_all(ledger, EXPIRED, (Guard::Expired, Why::system(EndReason::Expired, None))).await?;
-    let timed_out = end_all(ledger, LATE, (Guard::Late, Why::system(EndReason::Failed, Some(late)))).await?;
-    let requeued = requeue(ledger).await?;
+    // What keeps one of them from being done keeps none of the others.
+    let expired = end_all(ledger, EXPIRED, (Guard::Expired, Why::system(EndReason::Expired, None))).await;
+    let timed_out = end_all(ledger, LATE, (Guard::Late, Why::system(EndReason::Failed, Some(late)))).await;
+    let requeued = requeue(ledger).await;
+    let (expired, timed_out, requeued) = (expired?, timed_out?, requeued?);
     let full = usize::try_from(BATCH).expect("a batch is small");
     let more = [expired, timed_out, requeued].into_iter().any(|count| count >= full);
     Ok(Scanned { expired, timed_out, requeued, more })
@@ -113,9 +114,12 @@ async fn requeue(ledger: &Ledger) -> Result<usize, StoreError> {
 }
 
 const LATE_EVENTS: &str = "-- scan::late_events
-    UPDATE sessions SET end_unlogged = false WHERE id IN (
-        SELECT id FROM sessions WHERE end_unlogged ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
-    RETURNING id, correlation_id, end_reason, ended_by, end_wanted_at";
+    WITH late AS (
+        SELECT id, end_note FROM sessions WHERE end_unlogged ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE sessions s SET end_unlogged = false, end_note = NULL FROM late WHERE s.id = late.id
+    RETURNING s.id, s.correlation_id, s.end_reason, s.ended_by, s.end_wanted_at, s.error, late.end_note,
+        s.ended_at IS NOT DISTINCT FROM s.end_wanted_at AS over";
 const ANY_LATE: &str = "-- scan::any_late_events
     SELECT id FROM sessions WHERE end_unlogged LIMIT 1";
 
@@ -129,22 +133,33 @@ pub async fn log_late(ledger: &Ledger) -> Result<usize, StoreError> {
     }
     let tx = ledger.begin(Lane::Normal, Origin::system()).await?;
     let rows = tx.query(LATE_EVENTS, &[&BATCH]).await?;
-    let events = rows.iter().map(late_event).collect::<Result<Vec<_>, _>>()?;
-    if let Some(recorded) = tx.record_all(events) {
+    let events = rows.iter().map(late_events).collect::<Result<Vec<_>, _>>()?;
+    if let Some(recorded) = tx.record_all(events.into_iter().flatten().collect()) {
         recorded.commit().await?;
     }
     Ok(rows.len())
 }
 
-fn late_event(row: &Row) -> Result<Event, StoreError> {
+/// The same events as of an end that the log took at once, and that they are late.
+fn late_events(row: &Row) -> Result<Vec<Event>, StoreError> {
     let row = Reader::new(row, "session");
-    let id = row.id("id", SessionId::from_uuid)?;
-    Ok(Event::new(AuditAction::SessionEnding, id)
-        .because_of(row.get("correlation_id")?)
+    let (id, correlation) = (row.id("id", SessionId::from_uuid)?, row.get::<&str>("correlation_id")?);
+    let reason: EndReason = row.parse("end_reason")?;
+    // Of a session that failed in the making the error says why; of another it is what its agent met with.
+    let error = match reason {
+        EndReason::Failed => {
+            let value: Option<serde_json::Value> = row.get("error")?;
+            value.map(serde_json::from_value).transpose().map_err(|error| row.bad("error", error))?
+        }
+        EndReason::Revoked | EndReason::Expired | EndReason::Denied | EndReason::Cancelled => None,
+    };
+    let why = Why { reason, by: row.get("ended_by")?, error, note: row.get("end_note")? };
+    let event = end::wish(id, &why)
+        .because_of(correlation)
         .fact("late", "the log could not be written when it ended")
-        .fact("by", row.get::<&str>("ended_by")?)
-        .fact("reason", row.get::<&str>("end_reason")?)
-        .fact("wanted_at", row.get::<Timestamp>("end_wanted_at")?))
+        .fact("by", &why.by)
+        .fact("wanted_at", row.get::<Timestamp>("end_wanted_at")?);
+    Ok(if row.get("over")? { vec![event, end::never_minted(id, correlation)] } else { vec![event] })
 }
 
 const NEXT: &str = "-- scan::next_end

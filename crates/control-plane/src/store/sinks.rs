@@ -41,6 +41,8 @@ pub enum Turn {
     Idle,
     /// Another process delivers.
     Theirs,
+    /// It took nothing a moment ago, and is left alone for a while by all.
+    Resting,
     /// This process may deliver.
     Ours(Standing),
 }
@@ -51,6 +53,8 @@ pub struct Standing {
     reached: Place,
     /// Where the batch ends that was begun and not finished.
     next: Option<Place>,
+    /// Deliveries in a row that it did not take, from whomever.
+    pub tries: u32,
 }
 
 /// What is delivered at once: whole lines, events first.
@@ -81,13 +85,15 @@ const LOOK: &str = "-- sinks::look
         s.next_event IS NOT NULL
             OR ($3 AND EXISTS (SELECT FROM audit_links l WHERE l.seq > s.event))
             OR ($4 AND EXISTS (SELECT FROM audit_checkpoints c WHERE (c.size, c.epoch) > (s.size, s.epoch))) AS due,
+        coalesce(s.not_before > clock_timestamp(), false) AS resting, s.tries,
         coalesce(s.holder <> $2 AND s.held_until > clock_timestamp(), false) AS theirs,
         coalesce(s.holder = $2 AND s.held_until > clock_timestamp() + make_interval(secs => $5), false) AS ours
     FROM audit_sinks s WHERE s.name = $1";
 const HOLD_IT: &str = "-- sinks::hold
     UPDATE audit_sinks SET holder = $2, held_until = clock_timestamp() + make_interval(secs => $3)
     WHERE name = $1 AND (holder IS NULL OR holder = $2 OR held_until <= clock_timestamp())
-    RETURNING event, size, epoch, next_event, next_size, next_epoch";
+      AND coalesce(not_before <= clock_timestamp(), true)
+    RETURNING event, size, epoch, next_event, next_size, next_epoch, tries";
 
 /// Looks whether there is something to deliver, and takes or keeps the sink for `holder` if so.
 ///
@@ -98,11 +104,14 @@ pub async fn turn(ledger: &Ledger, name: &SinkName, content: Content, holder: Uu
     let params: [&(dyn ToSql + Sync); 5] = [&name, &holder, &content.events(), &content.checkpoints(), &renew];
     let row = ledger.one(LOOK, &params).await?;
     let found = Reader::new(&row, "audit sink");
-    match (found.get("due")?, found.get("theirs")?, found.get("ours")?) {
-        (false, _, _) => Ok(Turn::Idle),
-        (true, true, _) => Ok(Turn::Theirs),
-        (true, false, true) => Ok(Turn::Ours(standing(&found)?)),
-        (true, false, false) => match ledger.opt(HOLD_IT, &[&name, &holder, &HOLD.as_secs_f64()]).await? {
+    if !found.get("due")? {
+        return Ok(Turn::Idle);
+    }
+    match (found.get("resting")?, found.get("theirs")?, found.get("ours")?) {
+        (true, _, _) => Ok(Turn::Resting),
+        (false, true, _) => Ok(Turn::Theirs),
+        (false, false, true) => Ok(Turn::Ours(standing(&found)?)),
+        (false, false, false) => match ledger.opt(HOLD_IT, &[&name, &holder, &HOLD.as_secs_f64()]).await? {
             Some(row) => Ok(Turn::Ours(standing(&Reader::new(&row, "audit sink"))?)),
             None => Ok(Turn::Theirs),
         },
@@ -115,7 +124,7 @@ fn standing(row: &Reader<'_>) -> Result<Standing, StoreError> {
         Some(event) => Some(Place { event, checkpoint: (row.get("next_size")?, row.get("next_epoch")?) }),
         None => None,
     };
-    Ok(Standing { reached, next })
+    Ok(Standing { reached, next, tries: row.narrow("tries")? })
 }
 
 const EVENTS: &str = "-- sinks::events
@@ -133,7 +142,7 @@ const CHECKPOINTS: &str = "-- sinks::checkpoints
 /// # Errors
 /// The ledger's own trouble.
 pub async fn batch(ledger: &Ledger, content: Content, standing: Standing) -> Result<Batch, StoreError> {
-    let Standing { reached, next } = standing;
+    let Standing { reached, next, tries: _ } = standing;
     let mut batch = Batch { lines: Vec::new(), full: false, upto: reached };
     // Nothing is left out of a batch whose end is known already.
     let mut room = if next.is_some() { usize::MAX } else { MOST_BYTES };
@@ -200,7 +209,7 @@ pub async fn begin(ledger: &Ledger, name: &SinkName, holder: Uuid, batch: &Batch
 
 const FINISH: &str = "-- sinks::finish
     UPDATE audit_sinks SET event = $3, size = $4, epoch = $5, next_event = NULL, next_size = NULL, next_epoch = NULL,
-        delivered_at = clock_timestamp()
+        delivered_at = clock_timestamp(), tries = 0, not_before = NULL
     WHERE name = $1 AND holder = $2 RETURNING name";
 
 /// Notes that a batch was delivered.
@@ -212,6 +221,18 @@ pub async fn finish(ledger: &Ledger, name: &SinkName, holder: Uuid, batch: &Batc
     let name = name.as_str();
     let params: [&(dyn ToSql + Sync); 5] = [&name, &holder, &event, &size, &epoch];
     ledger.query(FINISH, &params).await.map(drop)
+}
+
+const REFUSED: &str = "-- sinks::refused
+    UPDATE audit_sinks SET tries = tries + 1, not_before = clock_timestamp() + make_interval(secs => $3)
+    WHERE name = $1 AND holder = $2";
+
+/// Notes that a delivery was not taken, and for how long nobody is to try again.
+///
+/// # Errors
+/// The ledger's own trouble.
+pub async fn refused(ledger: &Ledger, name: &SinkName, holder: Uuid, pause: Duration) -> Result<(), StoreError> {
+    ledger.query(REFUSED, &[&name.as_str(), &holder, &pause.as_secs_f64()]).await.map(drop)
 }
 
 const RELEASE: &str = "-- sinks::release

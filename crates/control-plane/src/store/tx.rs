@@ -271,7 +271,8 @@ async fn send<T, E>(mut flying: Pin<&mut MaybeDone<impl Future<Output = Result<T
     }
 }
 
-fn borrowed(params: &[Param]) -> Vec<&(dyn ToSql + Sync)> {
+/// The parameters of a waiting statement, to be sent.
+pub(super) fn borrowed(params: &[Param]) -> Vec<&(dyn ToSql + Sync)> {
     params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect()
 }
 

@@ -1,10 +1,11 @@
 //! The audit log: nothing changes without it, nobody changes it, and its chain verifies.
 
 use gk_control_plane::store::audit::{self, AuditFilter, Patience};
-use gk_control_plane::store::sessions::{self, CreateRefused, EndOutcome};
-use gk_control_plane::store::{Event, Origin, StoreError, agents, scan};
+use gk_control_plane::store::sessions::{self, CreateRefused, EndOutcome, EndRequest, Viewer};
+use gk_control_plane::store::{Event, Origin, StoreError, actors, agents, scan};
 use gk_shared::audit::{AuditAction, AuditEvent, AuditFinding, AuditRecord, Head, Verifier};
 use gk_shared::problem::ErrorCode;
+use gk_shared::session::SessionStatus;
 use std::time::Duration;
 
 use crate::support::{Books, OWNER, connect, ended, heartbeat, request};
@@ -194,8 +195,14 @@ async fn ending_goes_on_without_the_log_and_the_event_follows() {
     let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
     let (revoked, _) = books.ready(&ada, &agent).await;
     let (expired, _) = books.ready(&ada, &agent).await;
+    let untouched = books.create(&ada).await;
     books.force(&format!("REVOKE INSERT ON audit_events FROM {OWNER}")).await;
     assert!(matches!(books.revoke(&ada, revoked.id).await, EndOutcome::Ending(_)));
+    let note = Some("offboarding".parse().expect("is a reason"));
+    let wish = EndRequest { id: untouched.id, viewer: Viewer::Actor(ada.actor), note };
+    let origin = Origin::actor(ada.name.as_str(), request());
+    let told = sessions::end(&books.ledger, origin, &wish).await.expect("ends");
+    assert!(matches!(told, EndOutcome::Ending(_)), "{told:?}");
     let expire = format!("UPDATE sessions SET expires_at = now() WHERE id = '{}'", expired.id.uuid());
     books.force(&expire).await;
     assert_eq!(scan::run(&books.ledger).await.expect("scans").expired, 1);
@@ -203,12 +210,31 @@ async fn ending_goes_on_without_the_log_and_the_event_follows() {
     assert_eq!(leases.len(), 2, "the agent is asked, log or no log");
     assert_eq!(scan::log_late(&books.ledger).await.expect_err("still not").code(), ErrorCode::AuditUnavailable);
     books.force(&format!("GRANT INSERT ON audit_events TO {OWNER}")).await;
-    assert_eq!(scan::log_late(&books.ledger).await.expect("writes"), 2);
+    assert_eq!(scan::log_late(&books.ledger).await.expect("writes"), 3);
     assert_eq!(scan::log_late(&books.ledger).await.expect("has nothing left"), 0);
+    assert_eq!(books.events("session.cleaned", untouched.id).await, 1, "it was over with the wish to end it");
+    let said = "SELECT count(*) FROM audit_events WHERE action = 'session.ending' AND canonical LIKE '%offboarding%'";
+    assert_eq!(books.count(said).await, 1, "what was said about it");
+    assert_eq!(books.count("SELECT count(*) FROM sessions WHERE end_note IS NOT NULL").await, 0);
     for (session, lease) in [(revoked.id, &leases[0]), (expired.id, &leases[1])] {
         assert_eq!(books.events("session.ending", session).await, 1);
         assert_eq!(books.result(&agent, lease, ended()).await, crate::support::TAKEN);
     }
+}
+
+#[tokio::test]
+async fn somebody_who_cannot_be_disabled_for_want_of_the_log_loses_the_sessions_all_the_same() {
+    let books = Books::open().await;
+    let (agent, ada) = (books.agent("a1").await, books.person("ada").await);
+    let (session, _) = books.ready(&ada, &agent).await;
+    books.force(&format!("REVOKE INSERT ON audit_events FROM {OWNER}")).await;
+    let disable = async || actors::disable(&books.ledger, Origin::system(), ada.actor).await;
+    assert_eq!(disable().await.expect_err("without an event").code(), ErrorCode::AuditUnavailable);
+    assert_eq!(books.status(session.id).await, SessionStatus::Revoking);
+    books.force(&format!("GRANT INSERT ON audit_events TO {OWNER}")).await;
+    assert_eq!(scan::log_late(&books.ledger).await.expect("writes"), 1);
+    assert!(disable().await.expect("disables"), "the next try does the rest");
+    assert_eq!(books.events("session.ending", session.id).await, 1);
 }
 
 /// The other half of this promise is the type: [`gk_control_plane::store::AuditedTx`] has no commit.

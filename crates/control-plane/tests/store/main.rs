@@ -2,6 +2,7 @@
 
 mod audit;
 mod audit_tree;
+mod certificates;
 mod dispatch;
 mod flight;
 mod jobs;

@@ -8,6 +8,7 @@ use gk_control_plane::store::{Event, Ledger, Origin};
 use gk_shared::audit::note::SigningKey;
 use gk_shared::audit::{AuditAction, AuditRecord, SealedHead, Trust};
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 use crate::support::{Books, connect};
@@ -142,6 +143,28 @@ async fn a_checkpoint_comes_behind_the_events_that_it_covers_and_a_new_sink_begi
     let gauge = sinks::gauges(ledger, &[(siem(), Content::Both)]).await.expect("counts");
     assert_eq!((gauge[0].waiting, gauge[0].name.as_str()), (0, "siem"));
     assert!(gauge[0].delivered_at.is_some());
+}
+
+#[tokio::test]
+async fn a_sink_that_took_nothing_rests_for_every_process_and_the_next_one_goes_on_counting() {
+    let books = Books::open().await;
+    let ledger = &books.ledger;
+    grow(ledger, 1).await;
+    sinks::register(ledger, &siem()).await.expect("registers");
+    assert_eq!(ours(ledger, Content::Events, ME).await.tries, 0);
+    sinks::refused(ledger, &siem(), ME, Duration::from_secs(3600)).await.expect("notes");
+    books.force(LATER).await;
+    for who in [ME, YOU] {
+        let turn = sinks::turn(ledger, &siem(), Content::Events, who).await.expect("answers");
+        assert_eq!(turn, Turn::Resting, "{who}");
+    }
+    books.force("UPDATE audit_sinks SET not_before = clock_timestamp()").await;
+    assert_eq!(ours(ledger, Content::Events, YOU).await.tries, 1);
+    let batch = batch(ledger, Content::Events, YOU).await;
+    assert!(sinks::begin(ledger, &siem(), YOU, &batch).await.expect("begins"));
+    sinks::finish(ledger, &siem(), YOU, &batch).await.expect("finishes");
+    grow(ledger, 1).await;
+    assert_eq!(ours(ledger, Content::Events, YOU).await.tries, 0, "it takes deliveries again");
 }
 
 #[tokio::test]

@@ -132,8 +132,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = 0"
   IF false THEN"
     )], crate::fight::objects_in_two_databases_are_kept_and_go_to_the_heir;
     "a role without a row waits for its own end", [(
-        "WHERE p.rolvaliduntil <= clock_timestamp() AND p.rolname",
-        "WHERE p.rolname"
+        "WHERE p.rolvaliduntil <= clock_timestamp() AND length(p.rolname",
+        "WHERE length(p.rolname"
     )], crate::foreign::a_role_found_without_a_row_is_ended_after_its_own_expiry;
     "the sweep takes what is over by either clock", [(
         "WHERE f.state = 'minted' AND (f.ends_at <= v_steady OR f.valid_until <= v_now)",

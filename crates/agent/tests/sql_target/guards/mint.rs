@@ -2,16 +2,38 @@
 
 super::guards! {
     "not a session id", [(
-        "IF p_session IS NULL OR p_session !~ '^sess_[0-9A-HJKMNP-TV-Z]{26}$' THEN",
-        "IF p_session IS NULL THEN"
+        "IF p_session IS NULL OR length(p_session) <> 31 OR p_session !~ '^sess_[0-9A-HJKMNP-TV-Z]+$' THEN",
+        "IF p_session IS NULL OR length(p_session) <> 31 THEN"
+    )], crate::fence::bad_input_is_refused_before_anything_is_made;
+    "the length of a session id", [(
+        "p_session IS NULL OR length(p_session) <> 31 OR",
+        "p_session IS NULL OR"
     )], crate::fence::bad_input_is_refused_before_anything_is_made;
     "a SCRAM-SHA-256 verifier is required", [(
-        "IF p_verifier IS NULL OR p_verifier !~
-     '^SCRAM-SHA-256[$][1-9][0-9]{0,4}:[A-Za-z0-9+/]{22,86}={0,2}[$][A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$' THEN",
-        "IF false THEN"
-    ), (
-        "IF split_part(split_part(p_verifier, '$', 2), ':', 1)::int NOT BETWEEN v_least AND 20000 THEN",
-        "IF false THEN"
+        "IF p_verifier IS NULL
+     OR p_verifier !~ '^SCRAM-SHA-256[$][1-9][0-9]*:[A-Za-z0-9+/]+=*[$][A-Za-z0-9+/]+=:[A-Za-z0-9+/]+=$'
+     OR length",
+        "IF length"
+    )], crate::fence::bad_input_is_refused_before_anything_is_made;
+    "the digits of a verifier's rounds", [(
+        "OR length(v_rounds) > 5 OR",
+        "OR"
+    )], crate::fence::bad_input_is_refused_before_anything_is_made;
+    "the least and the most of a verifier's salt", [(
+        "length(rtrim(v_salt, '=')) NOT BETWEEN 22 AND 86",
+        "false"
+    )], crate::fence::bad_input_is_refused_before_anything_is_made;
+    "the filling of a verifier's salt", [(
+        "length(v_salt) - length(rtrim(v_salt, '=')) > 2",
+        "false"
+    )], crate::fence::bad_input_is_refused_before_anything_is_made;
+    "the length of a verifier's keys", [(
+        "length(v_keys) <> 89",
+        "false"
+    )], crate::fence::bad_input_is_refused_before_anything_is_made;
+    "the length of each of a verifier's keys", [(
+        "position(':' IN v_keys) <> 45",
+        "false"
     )], crate::fence::bad_input_is_refused_before_anything_is_made;
     "the verifier''s iteration count is not between % and 20000", [(
         "::int NOT BETWEEN v_least AND 20000 THEN",

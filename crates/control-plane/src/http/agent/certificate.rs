@@ -54,8 +54,10 @@ pub async fn renew_certificate(
         }
     }
     let (new, answer) = certify(&plane, &caller, &ask).await?;
-    certificates::renew(&plane.ledger, caller.origin(), (&caller.agent, caller.token), &new).await?;
-    Ok((StatusCode::CREATED, Json(answer)))
+    if certificates::renew(&plane.ledger, caller.origin(), (&caller.agent, caller.token), &new).await? {
+        return Ok((StatusCode::CREATED, Json(answer)));
+    }
+    Err(ApiError::new(ErrorCode::TokenInvalid, "this agent's certificate was revoked a moment ago"))
 }
 
 async fn certify(

@@ -67,7 +67,8 @@ fn wakes(agent: &AgentIdentity, ask: &ClaimJobs) -> Vec<Wake> {
 /// `mine` are the agent's targets, if it was not revoked while it waited, those first whose oldest job waits longest; the
 /// `turn` of a lane says which ends go first ([`super::lane_of_end`]), and those that keep failing come last. A job that
 /// its session no longer needs is passed over here and tidied up elsewhere. A ledger that went back hands out ends alone,
-/// and an agent that drains gets no beginnings. The session's row has the last word: if its intent changed while this
+/// and an agent that drains gets no beginnings. Sessions are locked in the order of their ids, as by
+/// whoever ends many. The session's row has the last word: if its intent changed while this
 /// statement ran, the UPDATE of `fenced` finds nothing and the job stays where it was.
 const CLAIM: &str = concat!(
     "-- jobs::claim
@@ -109,9 +110,12 @@ const CLAIM: &str = concat!(
         LIMIT $4
     ), due AS (
         SELECT *, row_number() OVER () AS place FROM (SELECT * FROM ends UNION ALL SELECT * FROM beginnings) d
+    ), locked AS MATERIALIZED (
+        SELECT s.id FROM sessions s WHERE s.id IN (SELECT b.session_id FROM beginnings b) AND s.desired = 'present'
+        ORDER BY s.id FOR NO KEY UPDATE
     ), fenced AS (
-        UPDATE sessions s SET generation = s.generation + 1 FROM beginnings b
-        WHERE s.id = b.session_id AND s.desired = 'present'
+        UPDATE sessions s SET generation = s.generation + 1 FROM locked b
+        WHERE s.id = b.id AND s.desired = 'present'
         RETURNING s.id, s.generation
     ), leased AS (
         UPDATE jobs j SET state = 'leased', run_at = now() + make_interval(secs => $6), agent_id = $1,

@@ -132,11 +132,6 @@ impl Offer {
         self.agent
     }
 
-    /// The job.
-    pub(in crate::store) const fn job(&self) -> JobId {
-        self.job
-    }
-
     /// What the lease will be known by.
     pub(in crate::store) fn token(&self) -> &str {
         &self.token

@@ -124,6 +124,10 @@ fn revoked(held: &Held, outcome: &JobOutcome) -> Verdict {
     match outcome {
         JobOutcome::Minted { .. } | JobOutcome::Extended { .. } => Verdict::WrongOutcome,
         JobOutcome::Ended { .. } | JobOutcome::Refused { .. } if held.ended => Verdict::Done,
+        // The role has come back since, and what was seen then proves nothing of now.
+        JobOutcome::Ended { .. } | JobOutcome::Refused { .. } if held.generation != held.lease_generation => {
+            Verdict::Stale
+        }
         JobOutcome::Ended { dropped: true, .. } => Verdict::Cut { dropped: true, blocked: None, retry_in },
         JobOutcome::Ended { dropped: false, blocked } if held.cut && *blocked == held.blocked => {
             Verdict::Again { error: None, retry_in }
@@ -219,6 +223,17 @@ mod tests {
         let known = Held { cut: true, blocked: Some("a".into()), ..now };
         assert!(matches!(decide(&known, &stuck("a")), Verdict::Again { .. }));
         assert!(matches!(decide(&known, &stuck("b")), Verdict::Cut { .. }));
+    }
+
+    #[test]
+    fn an_end_of_an_older_generation_proves_nothing_of_a_role_that_came_back() {
+        let now = Held { generation: 3, ..held(JobKind::Revoke, Desired::Absent) };
+        for dropped in [true, false] {
+            assert_eq!(decide(&now, &JobOutcome::Ended { dropped, blocked: None }), Verdict::Stale);
+        }
+        assert_eq!(decide(&now, &refused(true)), Verdict::Stale);
+        let over = Held { ended: true, ..now };
+        assert_eq!(decide(&over, &JobOutcome::Ended { dropped: true, blocked: None }), Verdict::Done);
     }
 
     #[test]

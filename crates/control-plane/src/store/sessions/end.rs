@@ -5,64 +5,17 @@
 
 use gk_shared::audit::AuditAction;
 use gk_shared::ids::{JobId, SessionId, TargetId};
-use gk_shared::names::TargetName;
-use gk_shared::reason::Reason;
-use gk_shared::session::{EndReason, Intent};
-use gk_shared::wire::job::{Job, RevokeSessionJob};
+use gk_shared::session::EndReason;
 use gk_shared::wire::session::SessionFailure;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::record::{SessionRecord, Viewer};
 use crate::store::jobs::dispatch::Offer;
 use crate::store::jobs::{LEASE, agent_works, lane_of_end, offered};
 use crate::store::row::Reader;
+use crate::store::tx::{Param, borrowed, params};
 use crate::store::{AuditedTx, Event, Lane, Ledger, Origin, StoreError};
 use crate::wakeups::Wake;
-
-/// Somebody's wish to end a session.
-#[derive(Debug, Clone)]
-pub struct EndRequest {
-    /// Which.
-    pub id: SessionId,
-    /// Whose sessions the caller may end.
-    pub viewer: Viewer,
-    /// Why, for the log.
-    pub note: Option<Reason>,
-}
-
-/// The answer to such a wish.
-#[derive(Debug, Clone)]
-pub enum EndOutcome {
-    /// It is ending now.
-    Ending(SessionRecord),
-    /// It was over or ending before; the first reason stands.
-    Already(SessionRecord),
-    /// There is none, or the caller may not see it.
-    NotFound,
-}
-
-/// Revokes a session. May be repeated.
-///
-/// # Errors
-/// The ledger's own trouble.
-pub async fn end(ledger: &Ledger, origin: Origin, wish: &EndRequest) -> Result<EndOutcome, StoreError> {
-    let ledger = &ledger.in_lane(Lane::Ending);
-    let Some(seen) = super::find(ledger, wish.id, wish.viewer).await? else { return Ok(EndOutcome::NotFound) };
-    let mut changed = false;
-    if matches!(seen.facts.intent, Intent::Present) {
-        let (by, note) = (origin.name().to_owned(), wish.note.as_ref().map(ToString::to_string));
-        let why = Why { reason: EndReason::Revoked, by, error: None, note };
-        let place = Some((&seen.target, seen.target_id));
-        changed = end_now(ledger, &origin, &[wish.id], (&why, Guard::Always, place)).await? > 0;
-    }
-    match super::find(ledger, wish.id, wish.viewer).await? {
-        Some(session) if changed => Ok(EndOutcome::Ending(session)),
-        Some(session) => Ok(EndOutcome::Already(session)),
-        None => Ok(EndOutcome::NotFound),
-    }
-}
 
 /// Why sessions are wanted absent.
 #[derive(Debug, Clone)]
@@ -106,7 +59,7 @@ impl Guard {
 
 /// Locked in the order of their ids, so that two who end many at once do not wait for each other in a circle.
 /// Sessions that were never leased (generation 1) are over with this statement; for the others a job is queued.
-const WANT_ABSENT: &str = concat!(
+pub(super) const WANT_ABSENT: &str = concat!(
     "-- sessions::want_absent
     WITH due AS (
         SELECT id FROM sessions
@@ -118,6 +71,7 @@ const WANT_ABSENT: &str = concat!(
     ), s AS (
         UPDATE sessions SET desired = 'absent', generation = generation + 1, sealed_credential = NULL,
             end_reason = $2, ended_by = $3, end_wanted_at = now(), error = coalesce($4, error), end_unlogged = $7,
+            end_note = CASE WHEN $7 THEN $11 END,
             observed = CASE WHEN generation = 1 THEN 'absent' ELSE observed END,
             cut_at = CASE WHEN generation = 1 THEN now() END,
             ended_at = CASE WHEN generation = 1 THEN now() END
@@ -155,45 +109,29 @@ pub(in crate::store) async fn end_all(
     ids: &[SessionId],
     (why, guard): (&Why, Guard),
 ) -> Result<usize, StoreError> {
-    end_now(ledger, origin, ids, (why, guard, None)).await
-}
-
-/// The same; at a place that is known, the job of the first is leased to the agent that waits there for one.
-async fn end_now(
-    ledger: &Ledger,
-    origin: &Origin,
-    ids: &[SessionId],
-    (why, guard, place): (&Why, Guard, Option<(&TargetName, TargetId)>),
-) -> Result<usize, StoreError> {
     let mut tx = ledger.begin(Lane::Ending, origin.clone()).await?;
-    let offer = place.and_then(|place| Offer::to_end(ledger, place, tx.fresh()));
-    let rows = want(&mut tx, ids, why, (guard, Log::Now, offer.as_ref())).await?;
-    let (ended, events) = told(&mut tx, &rows, why)?;
-    let leased = match (rows.first(), place) {
-        (Some(row), Some((target, _))) => to_end(row, target, why.reason)?,
-        (_, _) => None,
-    };
-    let Some(recorded) = tx.record_all(events) else {
-        offer.into_iter().for_each(Offer::withdraw);
-        return Ok(0);
-    };
+    let (ended, events) = want_absent_if(&mut tx, ids, why, (guard, Log::Now)).await?;
+    let Some(recorded) = tx.record_all(events) else { return Ok(0) };
     match recorded.commit().await {
-        Ok(()) => {
-            match (offer, leased) {
-                (Some(offer), Some((job, generation))) => offer.hand_over(job, generation),
-                (not_taken, _) => not_taken.into_iter().for_each(Offer::withdraw),
-            }
-            Ok(ended)
-        }
+        Ok(()) => Ok(ended),
         Err(StoreError::AuditUnavailable(error)) => {
-            offer.into_iter().for_each(Offer::withdraw);
             tracing::error!(%error, sessions = ids.len(), "the audit log cannot be written; sessions end all the same");
-            let mut tx = ledger.begin(Lane::Ending, origin.clone()).await?;
-            let (ended, _) = want_absent_if(&mut tx, ids, why, (guard, Log::Later)).await?;
-            tx.commit_unlogged_end().await.map(|()| ended)
+            end_unlogged(ledger, origin, ids, (why, guard)).await
         }
         Err(error) => Err(error),
     }
+}
+
+/// Wants these sessions gone while the log cannot be written: their events follow.
+pub(super) async fn end_unlogged(
+    ledger: &Ledger,
+    origin: &Origin,
+    ids: &[SessionId],
+    (why, guard): (&Why, Guard),
+) -> Result<usize, StoreError> {
+    let mut tx = ledger.begin(Lane::Ending, origin.clone()).await?;
+    let (ended, _) = want_absent_if(&mut tx, ids, why, (guard, Log::Later)).await?;
+    tx.commit_unlogged_end().await.map(|()| ended)
 }
 
 /// Whether the event of an end is written with it.
@@ -219,28 +157,31 @@ pub(in crate::store) async fn want_absent_if(
     why: &Why,
     (guard, log): (Guard, Log),
 ) -> Result<(usize, Vec<Event>), StoreError> {
-    let rows = want(tx, ids, why, (guard, log, None)).await?;
+    let jobs = ids.iter().map(|_| tx.fresh()).collect();
+    let rows = tx.query(WANT_ABSENT, &borrowed(&absent(ids, why, (guard, log), (jobs, None)))).await?;
     told(tx, &rows, why)
 }
 
-async fn want(
-    tx: &mut AuditedTx,
+/// The parameters of [`WANT_ABSENT`]: these sessions with their jobs, the first of which goes to the agent of the offer.
+pub(super) fn absent(
     ids: &[SessionId],
     why: &Why,
-    (guard, log, offer): (Guard, Log, Option<&Offer>),
-) -> Result<Vec<Row>, StoreError> {
-    let ids: Vec<Uuid> = ids.iter().map(SessionId::uuid).collect();
-    let mut jobs: Vec<Uuid> = ids.iter().map(|_| tx.fresh::<JobId>().uuid()).collect();
-    if let (Some(first), Some(offer)) = (jobs.first_mut(), offer) {
-        *first = offer.job().uuid();
-    }
-    let error = why.error.as_ref().map(|error| serde_json::json!(error));
-    let (reason, guard, later) = (why.reason.as_str(), guard.as_str(), log == Log::Later);
-    let (agent, token) = (offer.map(|offer| offer.agent().uuid()), offer.map(Offer::token));
-    let lease = LEASE.as_secs_f64();
-    let params: [&(dyn ToSql + Sync); 10] =
-        [&ids, &reason, &why.by, &error, &jobs, &guard, &later, &agent, &token, &lease];
-    tx.query(WANT_ABSENT, &params).await
+    (guard, log): (Guard, Log),
+    (jobs, offer): (Vec<JobId>, Option<&Offer>),
+) -> Vec<Param> {
+    params![
+        ids.iter().map(SessionId::uuid).collect::<Vec<Uuid>>(),
+        why.reason.as_str(),
+        why.by.clone(),
+        why.error.as_ref().map(|error| serde_json::json!(error)),
+        jobs.iter().map(JobId::uuid).collect::<Vec<Uuid>>(),
+        guard.as_str(),
+        log == Log::Later,
+        offer.map(|offer| offer.agent().uuid()),
+        offer.map(|offer| offer.token().to_owned()),
+        LEASE.as_secs_f64(),
+        why.note.clone(),
+    ]
 }
 
 /// Who is to be woken once it is committed, and the events that tell of those that changed.
@@ -258,35 +199,31 @@ fn told(tx: &mut AuditedTx, rows: &[Row], why: &Why) -> Result<(usize, Vec<Event
     Ok((rows.len(), events))
 }
 
-/// The job with its generation, if it was leased at once: the agent may have been disabled, or another job be under way.
-fn to_end(row: &Row, target: &TargetName, reason: EndReason) -> Result<Option<(Job, i64)>, StoreError> {
-    let row = Reader::new(row, "session");
-    let Some(id) = row.get::<Option<Uuid>>("leased")? else { return Ok(None) };
-    let job = RevokeSessionJob {
-        id: JobId::from_uuid(id),
-        correlation_id: row.get("correlation_id")?,
-        session_id: row.id("id", SessionId::from_uuid)?,
-        target: target.clone(),
-        reason,
-    };
-    Ok(Some((Job::RevokeSession(job), row.get("generation")?)))
+/// The events of the wish to end a session, which may be over with it.
+pub(super) fn ending(id: SessionId, over: bool, correlation: &str, (why, origin): (&Why, &Origin)) -> Vec<Event> {
+    let mut event = wish(id, why);
+    if origin.is_system() {
+        event = event.because_of(correlation);
+    }
+    if over { vec![event, never_minted(id, correlation)] } else { vec![event] }
 }
 
-fn ending(id: SessionId, over: bool, correlation: &str, (why, origin): (&Why, &Origin)) -> Vec<Event> {
+/// The event of the wish to end a session.
+pub(in crate::store) fn wish(id: SessionId, why: &Why) -> Event {
     let action = match why.reason {
         EndReason::Failed => AuditAction::SessionFailed,
         EndReason::Revoked | EndReason::Expired | EndReason::Denied | EndReason::Cancelled => {
             AuditAction::SessionEnding
         }
     };
-    let mut event = Event::new(action, id)
+    Event::new(action, id)
         .fact("reason", why.reason)
         .fact_opt("note", why.note.as_ref())
         .fact_opt("code", why.error.as_ref().map(|error| &error.code))
-        .fact_opt("message", why.error.as_ref().map(|error| &error.message));
-    if origin.is_system() {
-        event = event.because_of(correlation);
-    }
-    let cleaned = Event::new(AuditAction::SessionCleaned, id).fact("minted", "never").because_of(correlation);
-    if over { vec![event, cleaned] } else { vec![event] }
+        .fact_opt("message", why.error.as_ref().map(|error| &error.message))
+}
+
+/// The event of a session that was over with that wish: no agent ever had it in hand.
+pub(in crate::store) fn never_minted(id: SessionId, correlation: &str) -> Event {
+    Event::new(AuditAction::SessionCleaned, id).fact("minted", "never").because_of(correlation)
 }
