@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 use gk_shared::ids::SessionId;
 use tokio_util::sync::CancellationToken;
 
-use super::{EVERY, jittered};
+use super::jittered;
 use crate::metrics::Metrics;
 use crate::provider::{SweepOutcome, Swept};
 use crate::target::Target;
 
+/// Between sweeps when nothing is due. A clock that jumps ahead after it was set back ends sessions by the clock that never
+/// goes back, which the server's own VALID UNTIL does not know: only a sweep sees that, and this is how long one may get in.
+const ROUND: Duration = Duration::from_secs(1);
 /// After a sweep that cut something: those who were on their way in are met by the next.
 const NEXT_CUT: Duration = Duration::from_millis(10);
 /// After the last cut: then the helpers' second look is due.
@@ -54,7 +57,7 @@ pub(super) async fn run(target: Arc<Target>, metrics: Arc<Metrics>, stop: Cancel
 
 /// How long until the next sweep: the next end or what was begun, else the usual round; never right after a failure.
 fn pause(soonest: Option<Instant>, failed: Option<Instant>, now: Instant) -> Duration {
-    let usual = jittered(EVERY);
+    let usual = jittered(ROUND);
     let wanted = soonest.map_or(usual, |soonest| soonest.saturating_duration_since(now).min(usual));
     let rest = failed.map_or(Duration::ZERO, |failed| (failed + AFTER_ERROR).saturating_duration_since(now));
     wanted.max(rest)

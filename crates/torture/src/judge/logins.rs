@@ -5,15 +5,18 @@ use crate::evidence::{Evidence, Login, Restored, Sight};
 use gk_shared::ids::SessionId;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub(super) struct Logins {
     /// By the target's clock.
     ends: BTreeMap<SessionId, Timestamp>,
     cuts: BTreeMap<SessionId, Timestamp>,
-    /// By a clock that never goes back.
+    /// By a clock that never goes back: ends, and since which look they are passed. A clock that was set back and jumps
+    /// ahead again ends sessions at once by it, and nobody can act before a look.
     steady_ends: BTreeMap<SessionId, Timestamp>,
-    steady: Option<Timestamp>,
+    passed: BTreeMap<SessionId, Duration>,
+    at: Duration,
     /// Their roles may have come back with a backup; I4 says for how long, and their end still holds.
     back: BTreeSet<SessionId>,
 }
@@ -42,6 +45,7 @@ impl Rule for Logins {
 
 impl Logins {
     fn learn(&mut self, sight: &Sight) {
+        self.at = sight.at;
         let told = sight.ledger.iter().flat_map(|ledger| &ledger.sessions);
         for (id, end) in told.filter_map(|(id, session)| Some((*id, session.expires_at?))) {
             latest(&mut self.ends, id, end);
@@ -51,7 +55,12 @@ impl Logins {
             row.valid_until.into_iter().for_each(|end| latest(&mut self.ends, *id, end));
             row.steady_end.into_iter().for_each(|end| latest(&mut self.steady_ends, *id, end));
         }
-        self.steady = Some(target.steady);
+        let is_passed = |id: &SessionId| self.steady_ends.get(id).is_some_and(|end| *end < target.steady);
+        self.passed.retain(|id, _| is_passed(id));
+        let passed = self.steady_ends.keys().copied().filter(is_passed);
+        for id in passed {
+            self.passed.entry(id).or_insert(sight.at);
+        }
         let cut = sight.ledger.iter().flat_map(|ledger| &ledger.sessions).filter(|(_, session)| session.cut);
         for (id, _) in cut {
             self.cuts.entry(*id).or_insert(target.clock);
@@ -65,9 +74,11 @@ impl Logins {
         if let Some(end) = self.ends.get(session) {
             found.holds(began <= *end, &whom, || format!("let in at {began}, after its end at {end}"));
         }
-        if let (Some(end), Some(now)) = (self.steady_ends.get(session), self.steady) {
-            let slack = *end + found.bounds.clock;
-            found.holds(now <= slack, &whom, || format!("let in at {began}, although its time had passed"));
+        if let Some(since) = self.passed.get(session) {
+            let late = self.at.saturating_sub(*since);
+            let text =
+                || format!("let in at {began}, {late:?} after its time had passed by a clock that never goes back");
+            found.holds(late <= found.bounds.clock, &whom, text);
         }
         if let Some(cut) = self.cuts.get(session).filter(|_| !self.back.contains(session)) {
             found.holds(began <= *cut, &whom, || format!("let in at {began}, after it was said to be cut at {cut}"));
@@ -97,9 +108,15 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_lets_nobody_in_again() {
-        let ended = |now| sight(1).fence(1, |row| row.steady_end = Some(at(100))).clock(now).done();
-        assert!(heard(&[ended(101), login(1, Some(60))]).is_empty(), "a moment of slack");
-        assert_eq!(violated(&heard(&[ended(110), login(1, Some(60))])), [Invariant::I1]);
+        let ended = |second, now| sight(second).fence(1, |row| row.steady_end = Some(at(100))).clock(now).done();
+        assert!(heard(&[ended(1, 101), ended(2, 102), login(1, Some(60))]).is_empty(), "a moment of slack");
+        assert_eq!(violated(&heard(&[ended(1, 101), ended(5, 105), login(1, Some(60))])), [Invariant::I1]);
+        // It ended at once, by a jump ahead: from then on there is as much slack as ever.
+        assert!(heard(&[ended(1, 99), ended(2, 3600), login(1, Some(60))]).is_empty());
+        assert_eq!(
+            violated(&heard(&[ended(1, 99), ended(2, 3600), ended(5, 3603), login(1, Some(60))])),
+            [Invariant::I1]
+        );
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl TargetEye {
         self.last = clock;
         let mut fence: BTreeMap<_, _> = fence.iter().filter_map(fence_row).collect();
         for (id, row) in &mut fence {
-            row.steady_end = row.valid_until.map(|end| self.steady_end(*id, end));
+            row.steady_end = row.valid_until.and_then(|end| self.steady_end(*id, end));
         }
         Some(TargetSight {
             clock,
@@ -63,12 +63,14 @@ impl TargetEye {
         })
     }
 
-    fn steady_end(&mut self, id: SessionId, end: Timestamp) -> Timestamp {
-        let seen = self.ends.entry(id).or_insert((end, end + self.ahead));
-        if seen.0 != end {
-            *seen = (end, end + self.ahead);
+    /// Counted from the first look at which it has not come. A session is seen long before its end, so one that is over
+    /// at first sight was made by a process of the server that noticed sooner that the clock was set back.
+    fn steady_end(&mut self, id: SessionId, end: Timestamp) -> Option<Timestamp> {
+        match self.ends.get(&id) {
+            Some((known, steady)) if *known == end => Some(*steady),
+            Some(_) | None if end <= self.last => None,
+            Some(_) | None => Some(self.ends.entry(id).insert_entry((end, end + self.ahead)).get().1),
         }
-        seen.1
     }
 }
 
@@ -88,4 +90,28 @@ fn fence_row(row: &Row) -> Option<(SessionId, FenceSight)> {
         verifier: row.get(5),
     };
     Some((row.get::<_, &str>(0).parse().ok()?, seen))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a small number is in range")
+    }
+
+    #[test]
+    fn an_end_is_counted_by_the_clock_at_which_it_was_still_to_come() {
+        let mut eye = TargetEye::new(String::new());
+        let [first, second] = [1, 2].map(|n| SessionId::from_parts(1_700_000_000_000, [n; 10]));
+        eye.last = at(3600);
+        assert_eq!(eye.steady_end(first, at(3900)), Some(at(3900)));
+        assert_eq!(eye.steady_end(second, at(300)), None, "made by somebody whose clock is an hour back already");
+        (eye.last, eye.ahead) = (at(1), Duration::from_secs(3600));
+        assert_eq!(eye.steady_end(first, at(3900)), Some(at(3900)), "a clock that is set back lengthens nothing");
+        assert_eq!(eye.steady_end(second, at(300)), Some(at(3900)));
+        assert_eq!(eye.steady_end(second, at(600)), Some(at(4200)), "an extension");
+        eye.last = at(700);
+        assert_eq!(eye.steady_end(second, at(600)), Some(at(4200)), "it stays when it is over");
+    }
 }
