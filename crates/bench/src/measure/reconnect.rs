@@ -1,7 +1,7 @@
 //! Revoke against clients that come back at once: how soon none of them is there any more.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gk_cli::client::Opened;
@@ -17,6 +17,11 @@ use crate::stats::Sample;
 const CLIENTS: usize = 16;
 /// How long the clients go on trying after the session was revoked.
 const WATCHED_ON: Duration = Duration::from_millis(300);
+
+const CLOCK: &str = "-- bench::clock\nSELECT extract(epoch FROM clock_timestamp())::float8";
+const BEGAN: &str =
+    "-- bench::crowd\nSELECT extract(epoch FROM backend_start)::float8 FROM pg_stat_activity, pg_sleep(0.005)
+    WHERE pid = pg_backend_pid()";
 
 const ABOUT: &str = "Sixteen clients of one session connect, ask, disconnect after a few milliseconds and connect again without a \
     pause, whatever error they get. The session is revoked in the midst of it; measured is the time from the call until the target \
@@ -54,11 +59,10 @@ async fn one(lab: &Lab) -> (Duration, u32, u32) {
     let mut asked = ours::request(TARGET, 900);
     asked.max_connections = Some(u16::try_from(CLIENTS).expect("sixteen fits"));
     let opened = ours::open(client, asked).await;
-    let (stop, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-    let crowd: Vec<_> = (0..CLIENTS)
-        .map(|_| tokio::spawn(insist(opened_uri(&opened), Arc::clone(&stop), Arc::clone(&accepted))))
-        .collect();
-    while accepted.load(Ordering::Relaxed) < 32 {
+    let (stop, accepted) = (Arc::new(AtomicBool::new(false)), Accepted::default());
+    let crowd: Vec<_> =
+        (0..CLIENTS).map(|_| tokio::spawn(insist(opened_uri(&opened), Arc::clone(&stop), accepted.clone()))).collect();
+    while accepted.by(f64::INFINITY) < 32 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let begun = Instant::now();
@@ -67,25 +71,38 @@ async fn one(lab: &Lab) -> (Duration, u32, u32) {
         tokio::time::sleep(WATCHED_ON).await;
         stop.store(true, Ordering::Relaxed);
     };
-    let watch = watch(&lab.observer, &opened.view.database_user, &stop, &accepted);
-    let ((), (gone, before)) = tokio::join!(revoke, watch);
+    let watch = watch(&lab.observer, &opened.view.database_user, &stop);
+    let ((), (gone, at)) = tokio::join!(revoke, watch);
     for one in crowd {
         one.await.expect("a client of the crowd does not panic");
     }
-    (gone.duration_since(begun), before, accepted.load(Ordering::Relaxed) - before)
+    let before = accepted.by(at);
+    (gone.duration_since(begun), before, accepted.by(f64::INFINITY) - before)
 }
 
-/// Looks until `stop`: the first look after which no connection was seen any more, and the logins accepted by then.
-async fn watch(
-    observer: &tokio_postgres::Client,
-    user: &str,
-    stop: &AtomicBool,
-    accepted: &AtomicU32,
-) -> (Instant, u32) {
+/// Logins that were accepted: when each began, in seconds of the target's clock. A client may hear of its own late.
+#[derive(Clone, Default)]
+struct Accepted(Arc<Mutex<Vec<f64>>>);
+
+impl Accepted {
+    /// How many began by then.
+    fn by(&self, moment: f64) -> u32 {
+        let began = self.0.lock().expect("nobody panics with it");
+        u32::try_from(began.iter().filter(|began| **began <= moment).count()).unwrap_or(u32::MAX)
+    }
+
+    fn add(&self, began: f64) {
+        self.0.lock().expect("nobody panics with it").push(began);
+    }
+}
+
+/// Looks until `stop`: the first look after which no connection was seen any more, and the target's time just before it.
+async fn watch(observer: &tokio_postgres::Client, user: &str, stop: &AtomicBool) -> (Instant, f64) {
     let mut gone = None;
     while !stop.load(Ordering::Relaxed) {
+        let clock = observer.query_one(CLOCK, &[]).await.expect("the observer may ask").get(0);
         let there = ours::backends(observer, user).await > 0;
-        gone = gone.filter(|_| !there).or_else(|| (!there).then(|| (Instant::now(), accepted.load(Ordering::Relaxed))));
+        gone = gone.filter(|_| !there).or_else(|| (!there).then(|| (Instant::now(), clock)));
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     gone.expect("a revoked session has no connection")
@@ -96,15 +113,15 @@ fn opened_uri(opened: &Opened) -> String {
 }
 
 /// Connects, asks, goes, and comes back.
-async fn insist(uri: String, stop: Arc<AtomicBool>, accepted: Arc<AtomicU32>) {
+async fn insist(uri: String, stop: Arc<AtomicBool>, accepted: Accepted) {
     while !stop.load(Ordering::Relaxed) {
         let Ok((client, connection)) = tokio_postgres::connect(&uri, NoTls).await else {
             tokio::time::sleep(Duration::from_millis(1)).await;
             continue;
         };
         let connection = tokio::spawn(connection);
-        if client.simple_query("-- bench::crowd\nSELECT pg_sleep(0.005)").await.is_ok() {
-            accepted.fetch_add(1, Ordering::Relaxed);
+        if let Ok(row) = client.query_one(BEGAN, &[]).await {
+            accepted.add(row.get(0));
         }
         drop(client);
         let _ = connection.await;
