@@ -80,20 +80,35 @@ pub async fn register(ledger: &Ledger, name: &SinkName) -> Result<(), StoreError
     ledger.query(REGISTER, &[&Ledger::tenant().uuid(), &name.as_str()]).await.map(drop)
 }
 
-const LOOK: &str = "-- sinks::look
+/// Whether the sink is left alone now. No pause is as long as this: what looks longer was noted before the ledger's clock
+/// was set back, and would keep the log from its receiver for as long as that.
+macro_rules! resting {
+    () => {
+        "coalesce(not_before > clock_timestamp() AND not_before < clock_timestamp() + interval '10 minutes', false)"
+    };
+}
+
+const LOOK: &str = concat!(
+    "-- sinks::look
     SELECT s.event, s.size, s.epoch, s.next_event, s.next_size, s.next_epoch,
         s.next_event IS NOT NULL
             OR ($3 AND EXISTS (SELECT FROM audit_links l WHERE l.seq > s.event))
             OR ($4 AND EXISTS (SELECT FROM audit_checkpoints c WHERE (c.size, c.epoch) > (s.size, s.epoch))) AS due,
-        coalesce(s.not_before > clock_timestamp(), false) AS resting, s.tries,
+        ",
+    resting!(),
+    " AS resting, s.tries,
         coalesce(s.holder <> $2 AND s.held_until > clock_timestamp(), false) AS theirs,
         coalesce(s.holder = $2 AND s.held_until > clock_timestamp() + make_interval(secs => $5), false) AS ours
-    FROM audit_sinks s WHERE s.name = $1";
-const HOLD_IT: &str = "-- sinks::hold
+    FROM audit_sinks s WHERE s.name = $1"
+);
+const HOLD_IT: &str = concat!(
+    "-- sinks::hold
     UPDATE audit_sinks SET holder = $2, held_until = clock_timestamp() + make_interval(secs => $3)
     WHERE name = $1 AND (holder IS NULL OR holder = $2 OR held_until <= clock_timestamp())
-      AND coalesce(not_before <= clock_timestamp(), true)
-    RETURNING event, size, epoch, next_event, next_size, next_epoch, tries";
+      AND NOT ",
+    resting!(),
+    " RETURNING event, size, epoch, next_event, next_size, next_epoch, tries"
+);
 
 /// Looks whether there is something to deliver, and takes or keeps the sink for `holder` if so.
 ///
